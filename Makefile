@@ -1,0 +1,48 @@
+# `make run` and `make test` do all set-up themselves; they need Python 3.11 or newer and a C compiler at most.
+
+.DEFAULT_GOAL := help
+.PHONY: run test ui format clean help
+
+# The first interpreter here that is new enough.
+PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+CONFIG ?= hex8_2p
+export DAGSTER_HOME := $(CURDIR)/dagster_home
+
+LOOP := games_db,npz_dataset,checkpoint,elo,champion,curriculum
+FLEET := selfplay_plan,leaderboard
+
+run: $(INSTALLED) ## one turn of the loop for CONFIG (hex8_2p)
+	$(BIN)/dagster asset materialize -m rr_assets --select $(LOOP) --partition $(CONFIG)
+	$(BIN)/dagster asset materialize -m rr_assets --select $(FLEET)
+	@echo "Look at it: make ui"
+
+test: $(INSTALLED) ## formatter, linter, types, import layers, house rules and all tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+ui: $(INSTALLED) ## Dagster's pages and its daemon
+	$(BIN)/dagster dev
+
+format: $(INSTALLED) ## rewrite the sources as `make test` wants them
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+clean: ## remove the environment and all caches; games and networks stay
+	rm -rf .venv .hypothesis .import_linter_cache .pytest_cache .ruff_cache .coverage htmlcov *.egg-info
+	find rr_assets rr_engine tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(INSTALLED): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name one: make PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install torch==2.13.0 -c constraints.txt
+	$(BIN)/pip install -e '.[dev]' -c constraints.txt
+	touch $@

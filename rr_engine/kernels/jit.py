@@ -1,0 +1,32 @@
+"""The two ways a kernel is compiled, and where compiled code is kept.
+
+A `kernel` is called by other kernels only; an `entry` can be called from Python and is cached on disk with all that it
+calls. Numba's cache notices a change in the file of the entry but not in the kernels below it, so the cache folder is
+named by a digest of the sources: code compiled from other sources is never found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba import njit
+
+_SOURCES = Path(__file__).parent
+
+
+def _source_digest() -> str:
+    digest = hashlib.sha256(numba.__version__.encode())
+    for path in sorted(_SOURCES.parent.glob("*.py")) + sorted(_SOURCES.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+_chosen = numba.config.CACHE_DIR  # NUMBA_CACHE_DIR, where the user set it
+_base = Path(_chosen) if _chosen else _SOURCES / "__pycache__"
+numba.config.CACHE_DIR = str(_base / f"kernels-{_source_digest()}")
+
+kernel: Any = njit(nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True)
+entry: Any = njit(nogil=True, cache=True)

@@ -1,0 +1,1 @@
+"""Games on disk: the trace format, and Parquet shards of played games."""

@@ -1,0 +1,159 @@
+"""Trace files (format version 1): read them, and replay them decision by decision."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rr_engine.boards import Config
+from rr_engine.errors import EngineError, TraceError
+from rr_engine.game import Game
+from rr_engine.outcome import Outcome
+
+_GAME_KEYS = ("id", "b", "n", "swap", "k", "m", "sh", "lh", "ln", "fh", "res")
+_POSITION_KEYS = ("name", "b", "n", "text", "acted", "legal", "next")
+_RESULT_KEYS = ("win", "end", "ranks", "terr", "elim", "mark", "out", "turns")
+_HASH_LENGTH = 16
+
+
+@dataclass(frozen=True)
+class Replay:
+    """How the replay of one trace went; `difference` is empty when everything agreed."""
+
+    name: str
+    decisions: int
+    difference: str
+
+
+def h16(text: str) -> str:
+    """First 16 hex digits of SHA-256 of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:_HASH_LENGTH]
+
+
+def read(path: Path) -> Iterator[dict[str, Any]]:
+    """The records of a trace file, plain or gzip; raises TraceError naming file and line for damage."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    number = 0
+    try:
+        with opener(path, "rt", encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield _checked(json.loads(line), path, number)
+    except FileNotFoundError:
+        raise TraceError(f"{path}: no such trace file") from None
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise TraceError(f"{path}: damaged near line {number + 1}: {error}") from error
+
+
+def _checked(record: Any, path: Path, number: int) -> dict[str, Any]:
+    """The record if it has every field a replay needs, in the right form."""
+    where = f"{path} line {number}"
+    if not isinstance(record, dict):
+        raise TraceError(f"{where}: a trace is a JSON object, this is {type(record).__name__}")
+    keys = _POSITION_KEYS if "text" in record else _GAME_KEYS
+    if missing := [key for key in keys if key not in record]:
+        raise TraceError(f"{where}: field {', '.join(missing)} missing")
+    if keys is _GAME_KEYS:
+        _check_lengths(record, where)
+    elif not isinstance(record["next"], dict) or not isinstance(record["legal"], list):
+        raise TraceError(f"{where}: `legal` must be a list and `next` an object")
+    return record
+
+
+def _check_lengths(record: Mapping[str, Any], where: str) -> None:
+    count = record["k"]
+    if not isinstance(count, int) or not all(isinstance(record[key], str) for key in ("m", "sh", "lh", "fh")):
+        raise TraceError(f"{where}: k must be a number; m, sh, lh, fh texts")
+    lengths = {
+        "m": len(record["m"].split()),
+        "sh": len(record["sh"]) / _HASH_LENGTH,
+        "lh": len(record["lh"]) / _HASH_LENGTH,
+        "ln": len(record["ln"]) if isinstance(record["ln"], list) else -1,
+    }
+    if wrong := [f"{key} has {length:g}" for key, length in lengths.items() if length != count]:
+        raise TraceError(f"{where}: k is {count} decisions, but {', '.join(wrong)}")
+    result = record["res"]
+    if not isinstance(result, dict) or any(key not in result for key in _RESULT_KEYS):
+        raise TraceError(f"{where}: `res` must be an object with {', '.join(_RESULT_KEYS)}")
+
+
+def replay(record: Mapping[str, Any]) -> Replay:
+    """Replay one record of `read` and compare every decision; stops at the first difference."""
+    name = str(record.get("id", record.get("name")))
+    try:
+        return _replay_position(record, name) if "text" in record else _replay_game(record, name)
+    except EngineError as error:
+        return Replay(name, 0, f"cannot be replayed: {error}")
+
+
+def _config(record: Mapping[str, Any]) -> Config:
+    return Config.parse(f"{record['b']}_{record['n']}p")
+
+
+def _replay_game(record: Mapping[str, Any], name: str) -> Replay:
+    game = Game(_config(record), pie=bool(record["swap"]))
+    for index, text in enumerate(record["m"].split()):
+        if difference := _compare_decision(game, record, index):
+            return Replay(name, index + 1, f"decision {index}: {difference}")
+        try:
+            game.play(text)
+        except EngineError as error:
+            return Replay(name, index + 1, f"decision {index}: {error}")
+    count = record["k"]
+    if h16(game.to_text()) != record["fh"]:
+        return Replay(name, count, f"final state: hash {h16(game.to_text())}, trace {record['fh']}: {game.to_text()}")
+    return Replay(name, count, _compare_result(game.outcome(), record["res"]))
+
+
+def _compare_decision(game: Game, record: Mapping[str, Any], index: int) -> str:
+    span = slice(index * _HASH_LENGTH, (index + 1) * _HASH_LENGTH)
+    state_hash = h16(game.to_text())
+    if state_hash != record["sh"][span]:
+        return f"state hash {state_hash}, trace {record['sh'][span]}: {game.to_text()}"
+    texts = game.legal_texts()
+    if len(texts) != record["ln"][index]:
+        return f"{len(texts)} legal moves, trace {record['ln'][index]}: {' '.join(texts)[:400]} at {game.to_text()}"
+    list_hash = h16(" ".join(texts))
+    if list_hash != record["lh"][span]:
+        return f"legal list hash {list_hash}, trace {record['lh'][span]}: {' '.join(texts)[:400]} at {game.to_text()}"
+    return ""
+
+
+def _compare_result(outcome: Outcome | None, expected: Mapping[str, Any]) -> str:
+    if outcome is None:
+        return "the game is not over where the trace ends"
+    got = {
+        "win": outcome.winner,
+        "end": outcome.end,
+        "ranks": list(outcome.ranks),
+        "terr": list(outcome.terr),
+        "elim": list(outcome.elim),
+        "mark": list(outcome.markers),
+        "out": list(outcome.out),
+        "turns": outcome.turns,
+    }
+    wrong = [f"{key} {got[key]}, trace {expected[key]}" for key in _RESULT_KEYS if got[key] != expected[key]]
+    return f"result: {'; '.join(wrong)}" if wrong else ""
+
+
+def _replay_position(record: Mapping[str, Any], name: str) -> Replay:
+    game = Game.from_text(_config(record), record["text"], acted=bool(record["acted"]))
+    if game.to_text() != record["text"]:
+        return Replay(name, 1, f"decision 0: text {game.to_text()}, trace {record['text']}")
+    texts = game.legal_texts()
+    if texts != record["legal"]:
+        return Replay(name, 1, f"decision 0: legal {' '.join(texts)[:400]}, trace {' '.join(record['legal'])[:400]}")
+    for text in texts:
+        after = game.copy()
+        after.play(text)
+        outcome = after.outcome()
+        got = f"{after.to_text()}|{outcome.end}|{outcome.winner}" if outcome else after.to_text()
+        if got != record["next"].get(text):
+            return Replay(name, 1, f"decision 0: after {text} {got}, trace {record['next'].get(text)}")
+    return Replay(name, 1, "")
