@@ -106,7 +106,8 @@ class Game:
 
     def legal_texts(self) -> list[str]:
         """The legal moves as text, in byte order as the trace format has it."""
-        return sorted(self.move_text(int(move)) for move in self._legal)
+        place, state = self.board, self._state
+        return sorted(move_text.to_text(place, state, move) for move in self._legal.tolist())
 
     def move_text(self, move: int) -> str:
         """The text of a move legal here; raises IllegalMoveError for any other."""
@@ -120,7 +121,10 @@ class Game:
                 if move & 15 == layout.REGION and move_text.to_text(self.board, self._state, move) == text:
                     return move
             raise self._refusal(text)
-        move = move_text.parse(self.board, text)
+        try:
+            move = move_text.parse(self.board, text)
+        except IllegalMoveError as error:
+            raise IllegalMoveError(f"{error}; {self._choices()}") from None
         self._require_legal(move, text)
         return move
 
@@ -129,18 +133,21 @@ class Game:
             raise self._refusal(text)
 
     def _refusal(self, text: str) -> IllegalMoveError:
+        return IllegalMoveError(f"move {text} is not legal: {self._choices()}")
+
+    def _choices(self) -> str:
         if self.is_over:
-            return IllegalMoveError(f"move {text} is not legal: the game is over")
-        texts = sorted(move_text.to_text(self.board, self._state, int(move)) for move in self._legal)
+            return "the game is over"
+        texts = self.legal_texts()
         shown = " ".join(texts[:12]) + (f" ... ({len(texts)} in all)" if len(texts) > 12 else "")
-        return IllegalMoveError(f"move {text} is not legal: seat {self.player} in phase {self.phase} may play {shown}")
+        return f"seat {self.player} in phase {self.phase} may play {shown}"
 
     def play(self, move: int | str) -> None:
         """Play a legal move, given as int or text; raises IllegalMoveError otherwise."""
         if isinstance(move, str):
             move = self.parse(move)
         else:
-            self._require_legal(int(move), str(move))
+            self._require_legal(move, str(move))
         self._past.append((self._state.copy(), int(move)))
         self._advance(int(move))
 

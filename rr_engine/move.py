@@ -16,8 +16,8 @@ from rr_engine.boards import Board, region_digest
 from rr_engine.errors import IllegalMoveError
 from rr_engine.kernels import layout, moves, territory
 
-_SKIPS = {layout.PLACE: "P-", layout.MOVE: "R-", layout.CAP: "C-", layout.TERR: "T-"}
-_SLIDES = {layout.SLIDE_FALLBACK: "F", layout.SLIDE_STRIKE: "S", layout.SLIDE_LINE: "L"}
+_SKIPS = {int(layout.PLACE): "P-", int(layout.MOVE): "R-", int(layout.CAP): "C-", int(layout.TERR): "T-"}
+_SLIDES = {int(layout.SLIDE_FALLBACK): "F", int(layout.SLIDE_STRIKE): "S", int(layout.SLIDE_LINE): "L"}
 _SLIDE_KINDS = {letter: kind for kind, letter in _SLIDES.items()}
 
 _FORMS = (
@@ -58,8 +58,8 @@ def region_cells(place: Board, state: NDArray[np.void], lowest: int, border: int
 
 def to_text(place: Board, state: NDArray[np.void], move: int) -> str:
     """The string of a legal `move` in `state`."""
-    if moves.kind_of(move) == layout.REGION:
-        lowest, border, size = moves.field_a(move), moves.field_b(move), moves.field_c(move)
+    if move & 15 == layout.REGION:
+        lowest, border, size = move >> 4 & 0xFFF, move >> 16 & 0xFFF, move >> 28 & 0xFFF
         return f"T{lowest}-{size}-{region_digest(region_cells(place, state, lowest, border))}"
     return _plain_text(place, move)
 
@@ -109,6 +109,14 @@ def _run(place: Board, move: int) -> list[int]:
 
 def parse(place: Board, text: str) -> int:
     """The move that `text` writes, legal or not; raises IllegalMoveError for malformed text and for regions."""
+    move = _parse(place, text)
+    if _plain_text(place, move) != text:
+        raise IllegalMoveError(f"move {text!r} is malformed; it is written {_plain_text(place, move)}")
+    return move
+
+
+def _parse(place: Board, text: str) -> int:
+    """The move that `text` writes, numbers in any form Python reads."""
     for phase, skip in _SKIPS.items():
         if text == skip:
             return int(moves.pack(layout.SKIP, phase))

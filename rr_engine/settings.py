@@ -70,6 +70,7 @@ class SelfplaySettings(Section):
     temperature: Temperature = 1.0  # of the move choice, in the first part of a game
     temperature_late: Temperature = 0.2  # of the move choice, afterwards
     temperature_share: Share = 0.15  # length of the first part, over the decisions of a typical game
+    opening_decisions: Natural = 8  # random decisions a game starts with, at most
     seed: Natural = 0  # root of all random numbers of the run
 
 

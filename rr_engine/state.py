@@ -100,6 +100,8 @@ def from_text(config: Config, text: str, *, acted: bool = False) -> NDArray[np.v
     _fill_cells(config, record, parts)
     _fill_counters(config, record, parts)
     _fill_turn(config, record, parts, acted=acted)
+    if to_text(config, state) != text:
+        raise StateTextError(f"state text {text[:120]!r}: it is written {to_text(config, state)}")
     return state
 
 

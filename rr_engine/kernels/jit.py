@@ -2,7 +2,8 @@
 
 A `kernel` is called by other kernels only; an `entry` can be called from Python and is cached on disk with all that it
 calls. Numba's cache notices a change in the file of the entry but not in the kernels below it, so the cache folder is
-named by a digest of the sources: code compiled from other sources is never found.
+named by a digest of this package's sources: code compiled from other kernels is never found. An entry elsewhere keeps
+all its own kernels in its own file.
 """
 
 from __future__ import annotations
@@ -13,20 +14,21 @@ from typing import Any
 
 import numba
 from numba import njit
+from numba.core import config
 
 _SOURCES = Path(__file__).parent
 
 
 def _source_digest() -> str:
     digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted(_SOURCES.parent.glob("*.py")) + sorted(_SOURCES.glob("*.py")):
+    for path in sorted(_SOURCES.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-_chosen = numba.config.CACHE_DIR  # NUMBA_CACHE_DIR, where the user set it
+_chosen = config.CACHE_DIR  # NUMBA_CACHE_DIR, where the user set it
 _base = Path(_chosen) if _chosen else _SOURCES / "__pycache__"
-numba.config.CACHE_DIR = str(_base / f"kernels-{_source_digest()}")
+config.CACHE_DIR = str(_base / f"kernels-{_source_digest()}")
 
 kernel: Any = njit(nogil=True, no_cfunc_wrapper=True, no_cpython_wrapper=True)
 entry: Any = njit(nogil=True, cache=True)

@@ -1,4 +1,4 @@
-"""Trace files (format version 1): read them, and replay them decision by decision."""
+"""Trace files (format version 1): write them, read them, and replay them decision by decision."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,75 @@ class Replay:
     difference: str
 
 
+@dataclass(frozen=True)
+class Verification:
+    """How the replay of one file went: games and decisions compared, one text per mismatch."""
+
+    games: int
+    decisions: int
+    mismatches: tuple[str, ...]
+
+
+def verify(path: Path) -> Verification:
+    """Replay every record of a file; damage to the file counts as one mismatch and ends the reading."""
+    games = decisions = 0
+    mismatches: list[str] = []
+    try:
+        for record in read(path):
+            replayed = replay(record)
+            games += 1
+            decisions += replayed.decisions
+            if replayed.difference:
+                mismatches.append(f"game {replayed.name}: {replayed.difference}")
+    except TraceError as error:
+        mismatches.append(str(error))
+    return Verification(games, decisions, tuple(mismatches))
+
+
+def write(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
+    """Write a gzip trace file, one record a line; the same records give the same bytes."""
+    lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in records)
+    path.write_bytes(gzip.compress(lines.encode(), mtime=0))
+
+
+def record_of_game(game: Game, *, name: str, **extra: Any) -> dict[str, Any]:
+    """The trace of a finished game, with `extra` fields beside those a replay needs, such as `seed` or `tags`.
+
+    Raises TraceError for a game that is not over or did not begin at the usual start, which is all a trace can say.
+    """
+    outcome = game.outcome()
+    if outcome is None:
+        raise TraceError(f"game {name} is not over after {len(game.moves_played)} decisions: no trace of it")
+    twin = game.copy()
+    decisions: list[tuple[str, str, str, str, str, int]] = []
+    while twin.moves_played:
+        played = twin.undo()
+        legal = twin.legal_texts()
+        text = twin.move_text(played)
+        decisions.append((text, twin.phase, str(twin.player), h16(twin.to_text()), h16(" ".join(legal)), len(legal)))
+    pie = bool(twin.state[0]["pie_open"])
+    if twin.state.tobytes() != Game(game.config, pie=pie).state.tobytes():
+        raise TraceError(f"game {name} did not begin at the usual start: no trace of it")
+    moves, phases, seats, state_hashes, list_hashes, counts = zip(*reversed(decisions), strict=True)
+    return {
+        "v": 1,
+        "id": name,
+        "b": game.config.board_name,
+        "n": game.config.players,
+        "swap": int(pie),
+        "k": len(moves),
+        "m": " ".join(moves),
+        "f": " ".join(phases),
+        "p": "".join(seats),
+        "sh": "".join(state_hashes),
+        "lh": "".join(list_hashes),
+        "ln": list(counts),
+        "fh": h16(game.to_text()),
+        "res": _result_fields(outcome),
+        **extra,
+    }
+
+
 def h16(text: str) -> str:
     """First 16 hex digits of SHA-256 of a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:_HASH_LENGTH]
@@ -47,8 +116,16 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
                     yield _checked(json.loads(line), path, number)
     except FileNotFoundError:
         raise TraceError(f"{path}: no such trace file") from None
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (
+        OSError,
+        EOFError,
+        zlib.error,
+        ValueError,
+        RecursionError,
+    ) as error:  # ValueError: UTF-8, JSON, long numbers
         raise TraceError(f"{path}: damaged near line {number + 1}: {error}") from error
+    if number == 0:
+        raise TraceError(f"{path}: holds no trace")
 
 
 def _checked(record: Any, path: Path, number: int) -> dict[str, Any]:
@@ -61,8 +138,8 @@ def _checked(record: Any, path: Path, number: int) -> dict[str, Any]:
         raise TraceError(f"{where}: field {', '.join(missing)} missing")
     if keys is _GAME_KEYS:
         _check_lengths(record, where)
-    elif not isinstance(record["next"], dict) or not isinstance(record["legal"], list):
-        raise TraceError(f"{where}: `legal` must be a list and `next` an object")
+    elif [type(record[key]) for key in ("text", "legal", "next")] != [str, list, dict]:
+        raise TraceError(f"{where}: `text` must be a text, `legal` a list and `next` an object")
     return record
 
 
@@ -128,7 +205,13 @@ def _compare_decision(game: Game, record: Mapping[str, Any], index: int) -> str:
 def _compare_result(outcome: Outcome | None, expected: Mapping[str, Any]) -> str:
     if outcome is None:
         return "the game is not over where the trace ends"
-    got = {
+    got = _result_fields(outcome)
+    wrong = [f"{key} {got[key]}, trace {expected[key]}" for key in _RESULT_KEYS if got[key] != expected[key]]
+    return f"result: {'; '.join(wrong)}" if wrong else ""
+
+
+def _result_fields(outcome: Outcome) -> dict[str, Any]:
+    return {
         "win": outcome.winner,
         "end": outcome.end,
         "ranks": list(outcome.ranks),
@@ -138,8 +221,6 @@ def _compare_result(outcome: Outcome | None, expected: Mapping[str, Any]) -> str
         "out": list(outcome.out),
         "turns": outcome.turns,
     }
-    wrong = [f"{key} {got[key]}, trace {expected[key]}" for key in _RESULT_KEYS if got[key] != expected[key]]
-    return f"result: {'; '.join(wrong)}" if wrong else ""
 
 
 def _replay_position(record: Mapping[str, Any], name: str) -> Replay:

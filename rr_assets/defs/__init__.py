@@ -1,0 +1,1 @@
+"""One module per domain: an asset beside the checks that judge it."""

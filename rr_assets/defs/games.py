@@ -1,0 +1,46 @@
+"""games_db: self-play, and the check that its games are what they claim."""
+
+import dagster as dg
+
+from rr_assets import metadata
+from rr_assets.partitions import CONFIG_PARTITIONS
+from rr_assets.resources import SettingsResource, VaultResource
+from rr_engine.boards import Config
+from rr_engine.records.shard import SCHEMA_VERSION
+from rr_engine.stages import games
+
+
+@dg.asset(
+    partitions_def=CONFIG_PARTITIONS,
+    pool="selfplay",
+    group_name="games",
+    kinds={"parquet", "duckdb"},
+    owners=["team:ringrift"],
+    code_version=str(SCHEMA_VERSION),
+)
+def games_db(
+    context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource
+) -> dg.MaterializeResult[None]:
+    """The games database: immutable Parquet shards of self-play, queried through the DuckDB views of `records.shard`."""
+    config, loaded = Config.parse(context.partition_key), settings.load()
+    made = games.make_games(
+        vault.open(loaded),
+        config,
+        loaded.selfplay,
+        batch=context.run_id,
+        on_progress=metadata.every_tenth(context, loaded.selfplay.games, "games"),
+    )
+    return dg.MaterializeResult(
+        metadata={**metadata.of_facts(made.facts), "shards": [card.sha256 for card in made.cards]},
+        data_version=dg.DataVersion(made.version),
+    )
+
+
+@dg.asset_check(asset=games_db, partitions_def=CONFIG_PARTITIONS, blocking=True)
+def every_game_replays(
+    context: dg.AssetCheckExecutionContext, vault: VaultResource, settings: SettingsResource
+) -> dg.AssetCheckResult:
+    """Every stored game of the newest run replays, decision by decision, to its recorded result."""
+    opened = vault.open(settings.load())
+    facts = games.check_games(opened, games.newest_batch(opened, Config.parse(context.partition_key)))
+    return metadata.judged(facts["problems"], facts)

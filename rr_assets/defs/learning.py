@@ -1,0 +1,47 @@
+"""checkpoint: the candidate network, and the check that it can be trusted."""
+
+import dagster as dg
+
+from rr_assets import metadata
+from rr_assets.defs.dataset import npz_dataset
+from rr_assets.partitions import CONFIG_PARTITIONS
+from rr_assets.resources import SettingsResource, VaultResource
+from rr_engine.boards import Config
+from rr_engine.nn.features import FEATURE_VERSION
+from rr_engine.stages import candidate
+
+
+@dg.asset(
+    partitions_def=CONFIG_PARTITIONS,
+    deps=[npz_dataset],
+    pool="training",
+    group_name="learning",
+    kinds={"pytorch"},
+    owners=["team:ringrift"],
+    code_version=str(FEATURE_VERSION),
+)
+def checkpoint(
+    context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource
+) -> dg.MaterializeResult[None]:
+    """A candidate network, trained from the champion on the newest window: safetensors and a card."""
+    loaded = settings.load()
+    made = candidate.make_candidate(
+        vault.open(loaded),
+        Config.parse(context.partition_key),
+        loaded,
+        on_epoch=lambda epoch: context.log.info(str(epoch)),
+    )
+    return dg.MaterializeResult(
+        metadata={**metadata.of_facts(made.facts), **metadata.of_card(made.card)},
+        data_version=dg.DataVersion(made.card.sha256),
+    )
+
+
+@dg.asset_check(asset=checkpoint, partitions_def=CONFIG_PARTITIONS, blocking=True)
+def weights_are_finite_and_reload(
+    context: dg.AssetCheckExecutionContext, vault: VaultResource, settings: SettingsResource
+) -> dg.AssetCheckResult:
+    """Every weight is finite, and a strict reload gives the same outputs as the trained network."""
+    opened = vault.open(settings.load())
+    card = candidate.newest_candidate(opened, Config.parse(context.partition_key))
+    return metadata.judged(candidate.check_candidate(opened, card), {"sha256": card.sha256, "weights": card.rows})

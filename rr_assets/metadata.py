@@ -1,0 +1,68 @@
+"""Facts of a stage as Dagster metadata: typed, readable, nothing computed."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from rr_engine.vault import Card
+
+
+def of_facts(facts: Mapping[str, Any]) -> dict[str, dg.MetadataValue[Any]]:
+    """A metadata entry per fact."""
+    return {name: _value(value) for name, value in facts.items() if value is not None}
+
+
+def _value(value: Any) -> dg.MetadataValue[Any]:
+    if isinstance(value, bool):
+        return dg.MetadataValue.bool(value)
+    if isinstance(value, int):
+        return dg.MetadataValue.int(value)
+    if isinstance(value, float):
+        return dg.MetadataValue.float(value)
+    if isinstance(value, str):
+        return dg.MetadataValue.text(value)
+    return dg.MetadataValue.json(value)
+
+
+def of_card(card: Card) -> dict[str, dg.MetadataValue[Any]]:
+    """What identifies an artefact."""
+    return {
+        "sha256": dg.MetadataValue.text(card.sha256),
+        "size_bytes": dg.MetadataValue.int(card.size),
+        "dagster/row_count": dg.MetadataValue.int(card.rows),
+        "vault_name": dg.MetadataValue.text(card.name),
+        "parents": dg.MetadataValue.json(list(card.parents)),
+    }
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
+    """Rows with the same keys as a table; numbers keep their type."""
+    types = {bool: "bool", int: "int", float: "float"}
+    columns = [dg.TableColumn(name, types.get(type(value), "string")) for name, value in rows[0].items()]
+    records = [
+        dg.TableRecord({key: value if type(value) in types else str(value) for key, value in row.items()}) for row in rows
+    ]
+    return dg.MetadataValue.table(records, dg.TableSchema(columns))
+
+
+def judged(problems: Sequence[str], facts: Mapping[str, Any]) -> dg.AssetCheckResult:
+    """A check's result: passed without problems, else what is wrong stands in the description."""
+    return dg.AssetCheckResult(
+        passed=not problems,
+        description="; ".join(problems[:3]) or None,
+        metadata=of_facts({**facts, "problems": list(problems)}),
+    )
+
+
+def every_tenth(context: dg.AssetExecutionContext, total: int, what: str) -> Callable[[int], None]:
+    """A progress callback that logs each tenth of `total` once."""
+    logged = 0
+
+    def report(done: int) -> None:
+        nonlocal logged
+        if (tenth := 10 * done // total) > logged:
+            logged = tenth
+            context.log.info(f"{done} of {total} {what}")
+
+    return report

@@ -1,0 +1,199 @@
+"""Matches between two players: many games at once, in groups of one opening played from every seat in turn.
+
+A group has as many games as seats. With two seats it is a pair; with more, A holds one seat and B all others. Knows no
+ratings and judges nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from rr_engine.arena.score import Interval, elo_of, wilson
+from rr_engine.boards import Config
+from rr_engine.players import Player, Table, mixed
+from rr_engine.players.positions import Int64Array, UInt64Array
+from rr_engine.players.simple import RandomPlayer
+
+_AT_ONCE = 1024  # games on the table together, at most
+_OPENING, _GAME = 0, 1  # salts of the two kinds of seeds
+Progress = Callable[[int], None]  # told how many games have newly ended
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """Who took part: the name says what was asked for, the digest what played."""
+
+    name: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class PlayedGame:
+    """One game of a match, complete: `moves` from the start position with the default rules of its config."""
+
+    group: int  # number of the opening
+    seat: int  # of A at the start; a swap (rules 5.9) may have moved it
+    winner: int  # seat
+    won: bool  # by A
+    moves: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class MatchResult:
+    """How A did against B. `played` holds the games in order of group and seat and does not go into JSON."""
+
+    config: str
+    a: Contestant
+    b: Contestant
+    played: tuple[PlayedGame, ...] = field(repr=False)
+
+    @property
+    def seats(self) -> int:
+        """Seats of a game, and games of a group."""
+        return Config.parse(self.config).players
+
+    @property
+    def games(self) -> int:
+        """Games played."""
+        return len(self.played)
+
+    @property
+    def wins(self) -> int:
+        """First places of A; no game is drawn."""
+        return sum(game.won for game in self.played)
+
+    @property
+    def wins_by_seat(self) -> tuple[int, ...]:
+        """First places of A by the seat where it opened; every seat has equally many games."""
+        return tuple(sum(game.won for game in self.played if game.seat == seat) for seat in range(self.seats))
+
+    @property
+    def groups(self) -> tuple[int, ...]:
+        """How many groups brought A 0, 1, ... wins: what the sequential test sees."""
+        wins: dict[int, int] = {}
+        for game in self.played:
+            wins[game.group] = wins.get(game.group, 0) + game.won
+        return tuple(list(wins.values()).count(number) for number in range(self.seats + 1))
+
+    @property
+    def distinct(self) -> int:
+        """Games that differ in their moves: deterministic players repeat themselves."""
+        return len({game.moves for game in self.played})
+
+    @property
+    def score(self) -> float:
+        """Share of first places; chance gives 1 / seats."""
+        return self.wins / self.games
+
+    @property
+    def interval(self) -> Interval:
+        """Wilson interval of the score, 95 %."""
+        return wilson(self.wins, self.games)
+
+    @property
+    def elo(self) -> float:
+        """Elo of A over B, see `score.elo_of`."""
+        return elo_of(self.score, self.seats, self.games)
+
+    @property
+    def elo_interval(self) -> Interval:
+        """The Wilson interval in Elo."""
+        low, high = self.interval
+        return Interval(elo_of(low, self.seats, self.games), elo_of(high, self.seats, self.games))
+
+    def extended(self, more: MatchResult) -> MatchResult:
+        """Both results as one; `more` must come from the same players and from other groups."""
+        if (self.config, self.a, self.b) != (more.config, more.a, more.b):
+            raise ValueError("results of different matches")
+        return replace(self, played=self.played + more.played)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the games, as plain JSON values."""
+        return {
+            "config": self.config,
+            "a": {"name": self.a.name, "digest": self.a.digest},
+            "b": {"name": self.b.name, "digest": self.b.digest},
+            "games": self.games,
+            "distinct": self.distinct,
+            "wins": self.wins,
+            "wins_by_seat": list(self.wins_by_seat),
+            "groups": list(self.groups),
+            "score": self.score,
+            "wilson_low": self.interval.low,
+            "wilson_high": self.interval.high,
+            "elo": self.elo,
+            "elo_low": self.elo_interval.low,
+            "elo_high": self.elo_interval.high,
+        }
+
+
+def play_match(
+    a: Player,
+    b: Player,
+    config: Config,
+    *,
+    games: int,
+    opening_decisions: int,
+    seed: int,
+    temperature: float = 0.0,
+    first_group: int = 0,
+    progress: Progress | None = None,
+) -> MatchResult:
+    """Play `games` games, rounded up to whole groups, numbered from `first_group` on.
+
+    An opening is `opening_decisions` random legal decisions; it depends on `seed` and the group only, so a later call
+    with a higher `first_group` continues a match, and other players meet the same openings.
+    """
+    groups = -(-games // config.players)
+    at_once = max(1, _AT_ONCE // config.players)
+    played: list[PlayedGame] = []
+    for first in range(first_group, first_group + groups, at_once):
+        wave = np.arange(first, min(first + at_once, first_group + groups))
+        played += _play_groups(a, b, config, wave, opening_decisions, seed, temperature, progress)
+    return MatchResult(config.key, Contestant(a.name, a.digest), Contestant(b.name, b.digest), tuple(played))
+
+
+def _play_groups(
+    a: Player,
+    b: Player,
+    config: Config,
+    groups: Int64Array,
+    opening_decisions: int,
+    seed: int,
+    temperature: float,
+    progress: Progress | None,
+) -> list[PlayedGame]:
+    group = np.repeat(groups, config.players)
+    seat = np.tile(np.arange(config.players), len(groups))
+    root = mixed(np.array([seed], np.uint64), 0)[0]
+    openings = mixed(root + group.astype(np.uint64), _OPENING)
+    table = Table(config, mixed(openings + seat.astype(np.uint64), _GAME))
+    for decision in range(opening_decisions):
+        _step_opening(table, openings, decision)
+    while len(running := table.running):
+        at_turn = np.where(table.swapped, 1 - table.players, table.players)  # where the agent to move sat at the start
+        moves = np.empty(len(running), np.int64)
+        positions = table.positions(temperature)
+        for player, chosen in ((a, at_turn == seat[running]), (b, at_turn != seat[running])):
+            if chosen.any():
+                moves[chosen] = player.choose(positions.take(np.flatnonzero(chosen))).moves
+        table.step(moves)
+        if progress and len(running) > len(table.running):
+            progress(len(running) - len(table.running))
+    winners = table.states["winner"]
+    agents = np.where(table.states["swapped"] != 0, 1 - winners, winners)
+    return [
+        PlayedGame(int(group[i]), int(seat[i]), int(winners[i]), bool(agents[i] == seat[i]), tuple(table.histories[i]))
+        for i in range(len(group))
+    ]
+
+
+def _step_opening(table: Table, openings: UInt64Array, decision: int) -> None:
+    """One random decision, the same in all games of a group."""
+    if len(table.running):
+        positions = replace(table.positions(), seeds=mixed(openings[table.running], decision))
+        table.step(RandomPlayer().choose(positions).moves)

@@ -1,0 +1,110 @@
+"""The command `rr`. Parses arguments and prints; what is done is done elsewhere and imported when it is asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from rr_engine.errors import EngineError
+
+app = typer.Typer(
+    help="RingRift: rules engine, players and measurements.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+bench = typer.Typer(help="Measure what takes seconds.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+
+
+def main() -> None:
+    """Run `rr`; an error of the engine's own is one line on stderr and exit status 2."""
+    try:
+        app()
+    except EngineError as error:
+        typer.echo(f"rr: {error}", err=True)
+        sys.exit(2)
+
+
+@app.command()
+def verify_traces(files: Annotated[list[Path], typer.Argument(help="Trace files, plain or gzip.")]) -> None:
+    """Replay trace files and compare every decision and result; exit status 1 unless all agree."""
+    from rr_engine.records import trace
+
+    games = decisions = mismatches = 0
+    for path in files:
+        found = trace.verify(path)
+        first, *others = found.mismatches or ("",)
+        numbers = f"games={found.games} decisions={found.decisions} mismatches={len(found.mismatches)}"
+        typer.echo(f"{path} {numbers}{': ' if first else ''}{first}")
+        for other in others:
+            typer.echo(f"{path}: {other}", err=True)
+        games += found.games
+        decisions += found.decisions
+        mismatches += len(found.mismatches)
+    typer.echo(f"TOTAL games={games} decisions={decisions} mismatches={mismatches}")
+    if mismatches or not games:
+        raise typer.Exit(1)
+
+
+@app.command()
+def play_random(
+    config: Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")] = "hex8_2p",
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same game.")] = 0,
+    show: Annotated[bool, typer.Option("--show", help="Draw the board at every turn.")] = False,
+) -> None:
+    """Play one uniformly random game and tell how it ends."""
+    import random
+
+    from rr_engine.game import Game
+    from rr_engine.render.text import draw
+
+    rng = random.Random(seed)
+    game = Game(config)
+    while not game.is_over:
+        if show and game.phase == "place":
+            typer.echo(draw(game) + "\n")
+        move = int(rng.choice(game.legal_moves()))
+        if show:
+            typer.echo(f"seat {game.player} {game.phase}: {game.move_text(move)}")
+        game.play(move)
+    typer.echo(draw(game))
+    typer.echo(f"{len(game.moves_played)} decisions; {game.outcome()}")
+
+
+@bench.command("engine")
+def bench_engine(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    config: Annotated[list[str] | None, typer.Option(help="Only this config; may be repeated.")] = None,
+    peers: Annotated[bool, typer.Option("--peers", help="Also OpenSpiel on the same core, and ratios to it.")] = False,
+    parallel: Annotated[bool, typer.Option("--parallel", help="Also thousands of games at once, all cores.")] = False,
+    starts: Annotated[bool, typer.Option("--starts", help="Also warm start and cold compile per board.")] = False,
+    runs: Annotated[int, typer.Option(min=1, help="The best of so many runs counts.")] = 5,
+) -> None:
+    """Random games a second on one core: CPU time, all rules on, every legal move listed at every decision."""
+    from rr_engine import bench as measure
+    from rr_engine.boards import CONFIGS, Config
+
+    configs = [Config.parse(key) for key in config] if config else list(CONFIGS)
+    tables = measure.measure_engine(configs, peers=peers, runs=runs)
+    if parallel:
+        tables.append(measure.measure_parallel(configs))
+    if starts:
+        boards = dict.fromkeys(chosen.board_name for chosen in configs)
+        tables.append(measure.measure_starts(boards, cold=True))
+    for table in tables:
+        _print_table(table, as_json=as_json)
+
+
+def _print_table(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    """Rows as JSON lines, or as aligned columns under their names."""
+    if as_json:
+        for row in rows:
+            typer.echo(json.dumps(row))
+        return
+    lines = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(rows[0]))]
+    for line in lines:
+        typer.echo("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
+    typer.echo()

@@ -1,0 +1,21 @@
+"""Players: they choose moves for many games at once.
+
+    player(name, config) -> Player             random, greedy, flat:50, heuristic, heuristic:TEMPERATURE
+    Player.name, Player.digest                 the digest identifies its behaviour and is stored with its games
+    Player.choose(Positions) -> Choice         Choice.moves [games]; Choice.policy [legal moves of all games] or None
+
+    table = Table(config, seeds)               one game per seed (uint64), all from the start position
+    table.running, table.players, table.swapped    games going on; per running game: seat to move, agents swapped
+    table.positions(temperature) -> Positions  the running games; Positions.take(indices) for some of them
+    table.step(moves)                          one legal move in every running game
+    table.states, table.histories              per game, finished ones too
+
+A player sits behind a seat and keeps no memory between calls, so it may serve many games and seats. Under the pie rule
+seats keep their colours and the agents behind them change places: who steps a table looks at `swapped`.
+"""
+
+from rr_engine.players.positions import Choice, Positions, best_moves, mixed, sampled_moves
+from rr_engine.players.registry import KINDS, Player, player
+from rr_engine.players.table import Table
+
+__all__ = ["KINDS", "Choice", "Player", "Positions", "Table", "best_moves", "mixed", "player", "sampled_moves"]

@@ -1,0 +1,29 @@
+"""Work on many games split over the cores: kernels release the interpreter's lock, so threads suffice."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(CORES, thread_name_prefix="games")
+
+
+def over_cores(work: Callable[[int, int], None], games: int, *, share: int) -> None:
+    """Call `work(first, end)` for slices of about `share` games each; returns when all of them are done.
+
+    The slices, not the cores, decide what a call works on, so a result never depends on the machine.
+    """
+    bounds = [(first, min(first + share, games)) for first in range(0, games, share)]
+    if len(bounds) < 2 or CORES == 1:
+        for first, end in bounds:
+            work(first, end)
+        return
+    for done in [_pool().submit(work, first, end) for first, end in bounds]:
+        done.result()

@@ -1,0 +1,198 @@
+"""Shards: many games as one Parquet file, one row a game; and the DuckDB views over shards.
+
+Columns are those of `GameRecord`; the policy is kept as 16-bit fractions, nested as decision -> legal move. Views:
+`games` (one row a game, without the long columns) and `decisions` (one row a decision).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rr_engine.boards import Config
+from rr_engine.errors import DataError
+from rr_engine.outcome import Outcome
+from rr_engine.records.record import GameRecord
+
+if TYPE_CHECKING:
+    import duckdb
+
+SCHEMA_VERSION = 1
+_POLICY_SCALE = 65535
+_RESULT = ("winner", "end", "ranks", "terr", "elim", "markers", "out", "turns")
+
+
+def schema() -> Any:
+    """The Parquet schema of a shard."""
+    import pyarrow as pa
+
+    text, small, number = pa.string(), pa.int8(), pa.int32()
+    return pa.schema(
+        [
+            ("game", text),  # digest of the moves
+            ("config", text),
+            ("seed", pa.int64()),
+            ("pie", pa.bool_()),
+            ("swapped", pa.bool_()),
+            ("players", pa.list_(text)),
+            ("player_hashes", pa.list_(text)),
+            ("generation", number),
+            ("opening", number),
+            ("decisions", number),
+            ("winner", small),
+            ("end", text),
+            ("ranks", pa.list_(small)),
+            ("terr", pa.list_(number)),
+            ("elim", pa.list_(number)),
+            ("markers", pa.list_(number)),
+            ("out", pa.list_(number)),  # null: never out
+            ("turns", number),
+            ("moves", pa.list_(pa.int64())),  # codes of kernels.layout
+            ("phases", pa.list_(small)),
+            ("seats", pa.list_(small)),
+            ("recorded", pa.list_(pa.bool_())),
+            ("policy", pa.list_(pa.list_(pa.uint16()))),  # 65535ths, one list a decision
+        ],
+        metadata={"schema_version": str(SCHEMA_VERSION)},
+    )
+
+
+def encode(records: Sequence[GameRecord]) -> bytes:
+    """A shard's bytes; the same records give the same bytes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not records:
+        raise DataError("a shard needs at least one game")
+    if len(configs := {record.config.key for record in records}) > 1:
+        raise DataError(f"a shard holds games of one config, not of {', '.join(sorted(configs))}")
+    layout = schema()
+    rows = [_row(record) for record in records]
+    columns = {name: [row[name] for row in rows] for name in layout.names if name != "policy"}
+    arrays = [
+        _policy_column(records) if field.name == "policy" else pa.array(columns[field.name], field.type)
+        for field in layout
+    ]
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays(arrays, schema=layout), sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _row(record: GameRecord) -> dict[str, Any]:
+    return {
+        "game": record.digest,
+        "config": record.config.key,
+        "seed": record.seed,
+        "pie": record.pie,
+        "swapped": record.swapped,
+        "players": list(record.players),
+        "player_hashes": list(record.player_hashes),
+        "generation": record.generation,
+        "opening": record.opening,
+        "decisions": record.decisions,
+        **{name: list(value) if isinstance(value, tuple) else value for name, value in asdict(record.outcome).items()},
+        "moves": record.moves,
+        "phases": record.phases,
+        "seats": record.seats,
+        "recorded": record.recorded,
+    }
+
+
+def _policy_column(records: Sequence[GameRecord]) -> Any:
+    import pyarrow as pa
+
+    flat = np.concatenate([record.policy for record in records])
+    legal = np.concatenate([record.legal for record in records])
+    inner = pa.ListArray.from_arrays(
+        _offsets(legal), pa.array(np.rint(flat * _POLICY_SCALE).astype(np.uint16), pa.uint16())
+    )
+    return pa.ListArray.from_arrays(_offsets(np.array([record.decisions for record in records])), inner)
+
+
+def _offsets(lengths: NDArray[Any]) -> NDArray[np.int32]:
+    return np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
+
+
+def decode(source: Path | bytes) -> list[GameRecord]:
+    """The games of a shard; raises DataError if it is no shard of this schema version."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(io.BytesIO(source) if isinstance(source, bytes) else source)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise DataError(f"not a readable shard: {error}") from error
+    if not table.schema.equals(schema()):
+        raise DataError(f"not a shard of schema version {SCHEMA_VERSION}: its columns are {table.schema.names}")
+    long = {name: table.column(name).combine_chunks() for name in ("moves", "phases", "seats", "recorded", "policy")}
+    rows = table.drop_columns(list(long)).to_pylist()
+    return [
+        _record(row, {name: column[index].values for name, column in long.items()}) for index, row in enumerate(rows)
+    ]
+
+
+def _record(row: dict[str, Any], arrays: dict[str, Any]) -> GameRecord:
+    policy = arrays["policy"]
+    legal = np.asarray(policy.value_lengths().to_numpy(zero_copy_only=False), np.int32)
+    return GameRecord(
+        config=Config.parse(row["config"]),
+        seed=row["seed"],
+        pie=row["pie"],
+        swapped=row["swapped"],
+        players=tuple(row["players"]),
+        player_hashes=tuple(row["player_hashes"]),
+        generation=row["generation"],
+        opening=row["opening"],
+        moves=arrays["moves"].to_numpy(zero_copy_only=False),
+        phases=arrays["phases"].to_numpy(zero_copy_only=False),
+        seats=arrays["seats"].to_numpy(zero_copy_only=False),
+        recorded=arrays["recorded"].to_numpy(zero_copy_only=False),
+        legal=legal,
+        policy=policy.flatten().to_numpy(zero_copy_only=False).astype(np.float32) / _POLICY_SCALE,
+        outcome=_outcome(row),
+    )
+
+
+def _outcome(row: dict[str, Any]) -> Outcome:
+    result: dict[str, Any] = {key: tuple(row[key]) if isinstance(row[key], list) else row[key] for key in _RESULT}
+    return Outcome(**result)
+
+
+_GAMES_VIEW = """
+create view games as select game, config, seed, pie, swapped, players, player_hashes, generation, opening, decisions,
+    winner, "end", ranks, terr, elim, markers, "out", turns from shards
+"""
+
+# The kinds and phases are those of kernels.layout, in order.
+_DECISIONS_VIEW = """
+create view decisions as select game, config, decision, seat, phase, kind, a, b, c, move, legal, recorded,
+    case when recorded then list_transform(target, lambda share: share / 65535.0) end as policy
+from (
+    select game, config, unnest(generate_series(0, decisions - 1)) as decision, unnest(seats) as seat,
+        ['place', 'move', 'cap', 'chain', 'line', 'lelim', 'terr', 'telim', 'fe'][unnest(phases) + 1] as phase,
+        unnest(moves) as move, unnest(recorded) as recorded, unnest(policy) as target, len(target) as legal,
+        ['skip', 'swap', 'place', 'move', 'capture', 'slide', 'strike', 'slide_line', 'slide_window', 'line',
+         'line_window', 'pay', 'claim', 'forced'][(move & 15) + 1] as kind,
+        (move >> 4) & 4095 as a, (move >> 16) & 4095 as b, (move >> 28) & 4095 as c
+    from shards)
+"""
+
+
+def open_views(paths: Iterable[Path]) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection in memory with the views `games` and `decisions` over the shards at `paths`."""
+    import duckdb
+
+    files = [str(path) for path in paths]
+    if not files:
+        raise DataError("no shard to query: games_db of this config has not been materialised")
+    connection = duckdb.connect()
+    connection.from_parquet(files).create_view("shards")
+    connection.execute(_GAMES_VIEW)
+    connection.execute(_DECISIONS_VIEW)
+    return connection

@@ -1,0 +1,1 @@
+"""Games made visible. Knows nothing of who plays them."""

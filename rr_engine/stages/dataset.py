@@ -1,0 +1,122 @@
+"""From games to the newest training window."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from rr_engine.boards import Config
+from rr_engine.errors import DataError
+from rr_engine.records import shard
+from rr_engine.records.record import GameRecord
+from rr_engine.settings import DatasetSettings
+from rr_engine.stages import games
+from rr_engine.training.window import SCHEMA_VERSION, Window, build_window, load_window, save_window
+from rr_engine.vault import Card, Vault
+
+KIND = "dataset"
+
+
+@dataclass(frozen=True)
+class DatasetMade:
+    """The dataset of one run."""
+
+    card: Card
+    facts: Mapping[str, Any]
+
+
+def hours_since(created: str, now: datetime) -> float:
+    """Hours from a card's time of creation to `now`."""
+    return (now - datetime.fromisoformat(created)).total_seconds() / 3600
+
+
+def make_dataset(vault: Vault, config: Config, settings: DatasetSettings) -> DatasetMade:
+    """Build the window from the newest games that are young enough, in hours and generations.
+
+    Raises DataError if no game is.
+    """
+    shards = vault.cards(games.KIND, config.key)
+    if not shards:
+        raise DataError(f"no games of {config.key} yet: materialise games_db first")
+    now = datetime.now(UTC)
+    newest = max(card.facts["generation"] for card in shards)
+    usable = [
+        card
+        for card in reversed(shards)
+        if hours_since(card.created, now) <= settings.max_age_hours
+        and newest - card.facts["generation"] <= settings.max_generations
+    ]
+    if not usable:
+        raise DataError(
+            f"no games of {config.key} are young enough: the newest are {hours_since(shards[-1].created, now):.1f} "
+            f"hours old, {settings.max_age_hours:g} are allowed; make new ones"
+        )
+    records: list[GameRecord] = []
+    known: set[str] = set()
+    used: list[Card] = []
+    samples = 0
+    for card in usable:
+        if samples >= settings.max_samples:
+            break
+        fresh = [record for record in shard.decode(vault.path(card)) if record.digest not in known]
+        known.update(record.digest for record in fresh)
+        samples += sum(int(np.count_nonzero(record.legal > 1)) for record in fresh)
+        records += fresh
+        used.append(card)
+    window = build_window(records, max_samples=settings.max_samples)
+    facts = _facts(window, shards, used, now)
+    card = vault.put(
+        KIND,
+        config.key,
+        save_window(window),
+        suffix=".npz",
+        producer="npz_dataset",
+        rows=window.samples,
+        schema_version=SCHEMA_VERSION,
+        parents=tuple(shard_card.sha256 for shard_card in used),
+        facts=facts,
+    )
+    return DatasetMade(card, facts)
+
+
+def _facts(window: Window, shards: list[Card], used: list[Card], now: datetime) -> dict[str, Any]:
+    wins = window.value[:, 0]
+    return {
+        "games": len(window.games),
+        "games_made": sum(card.rows for card in shards),  # in the database when this was built
+        "samples": window.samples,
+        "policy_samples": int(window.has_policy.sum()),
+        "legal_moves": len(window.policy),
+        "generations": [int(window.generation.min()), int(window.generation.max())],
+        "oldest_hours": hours_since(used[-1].created, now),
+        "samples_by_seat": np.bincount(window.seats, minlength=window.config.players).tolist(),
+        "win_share_of_mover": float(wins.mean()),
+    }
+
+
+def newest_dataset(vault: Vault, config: Config) -> Card:
+    """The newest dataset; raises DataError if there is none."""
+    cards = vault.cards(KIND, config.key)
+    if not cards:
+        raise DataError(f"no dataset of {config.key} yet: materialise npz_dataset first")
+    return cards[-1]
+
+
+def load_dataset(vault: Vault, card: Card) -> Window:
+    """The window of a card, verified; raises VaultError or DataError."""
+    return load_window(vault.path(card))
+
+
+def check_dataset(vault: Vault, card: Card) -> list[str]:
+    """What is wrong with a dataset: schema, types, ranges, targets; empty when nothing is."""
+    try:
+        window = load_dataset(vault, card)
+    except DataError as error:
+        return [str(error)]
+    if window.samples != card.rows:
+        return [f"{window.samples} samples, its card says {card.rows}"]
+    return []

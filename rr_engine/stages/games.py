@@ -1,0 +1,138 @@
+"""Making games, and what must hold of them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rr_engine.boards import Config
+from rr_engine.errors import DataError
+from rr_engine.records import shard
+from rr_engine.records.record import GameRecord, check_replays
+from rr_engine.selfplay.play import play_games
+from rr_engine.settings import SelfplaySettings
+from rr_engine.stages.champion import selfplay_agent
+from rr_engine.vault import Card, Vault
+
+KIND = "games"
+
+
+@dataclass(frozen=True)
+class GamesMade:
+    """The shards of one run."""
+
+    cards: tuple[Card, ...]
+    facts: Mapping[str, Any]
+
+    @property
+    def version(self) -> str:
+        """SHA-256 over the hashes of the shards."""
+        return hashlib.sha256("".join(card.sha256 for card in self.cards).encode()).hexdigest()
+
+
+def make_games(
+    vault: Vault,
+    config: Config,
+    settings: SelfplaySettings,
+    *,
+    batch: str,
+    on_progress: Callable[[int], None] | None = None,
+) -> GamesMade:
+    """Play `settings.games` games and keep them, shard by shard: a shard is durable before the next one starts.
+
+    Seeds go on where the newest shard stopped. `batch` names the run in the cards, for the check that judges it.
+    """
+    agent, generation, parents = selfplay_agent(vault, config)
+    first = max((card.facts["seeds"][1] for card in vault.cards(KIND, config.key)), default=settings.seed)
+    began = time.perf_counter()
+    cards: list[Card] = []
+    for start in range(first, first + settings.games, settings.shard_games):
+        seeds = range(start, min(start + settings.shard_games, first + settings.games))
+        done = start - first
+        records = play_games(
+            config,
+            agent,
+            seeds=seeds,
+            generation=generation,
+            settings=settings,
+            on_progress=None if on_progress is None else lambda ended, done=done: on_progress(done + ended),
+        )
+        cards.append(_keep(vault, config, records, seeds, parents, batch))
+    seconds = time.perf_counter() - began
+    committed = sum(card.rows for card in cards)
+    decisions = sum(card.facts["decisions"] for card in cards)
+    return GamesMade(
+        cards=tuple(cards),
+        facts={
+            "player": agent.name,
+            "generation": generation,
+            "games": committed,
+            "decisions": decisions,
+            "produced_minus_committed": settings.games - committed,
+            "seconds": seconds,
+            "games_per_hour": 3600 * committed / seconds,
+            "wins_by_seat": [sum(card.facts["wins_by_seat"][s] for card in cards) for s in range(config.players)],
+        },
+    )
+
+
+def _keep(
+    vault: Vault, config: Config, records: Sequence[GameRecord], seeds: range, parents: tuple[str, ...], batch: str
+) -> Card:
+    winners = [record.outcome.winner for record in records]
+    return vault.put(
+        KIND,
+        config.key,
+        shard.encode(records),
+        suffix=".parquet",
+        producer="games_db",
+        rows=len(records),
+        schema_version=shard.SCHEMA_VERSION,
+        parents=parents,
+        facts={
+            "batch": batch,
+            "seeds": [seeds.start, seeds.stop],
+            "generation": records[0].generation,
+            "player": records[0].players[0],
+            "decisions": sum(record.decisions for record in records),
+            "distinct": len({record.digest for record in records}),
+            "wins_by_seat": [winners.count(seat) for seat in range(config.players)],
+        },
+    )
+
+
+def newest_batch(vault: Vault, config: Config) -> list[Card]:
+    """The shards of the newest run; raises DataError if there is none."""
+    cards = vault.cards(KIND, config.key)
+    if not cards:
+        raise DataError(f"no games of {config.key} yet: materialise games_db first")
+    return [card for card in cards if card.facts["batch"] == cards[-1].facts["batch"]]
+
+
+def check_games(vault: Vault, cards: Sequence[Card]) -> dict[str, Any]:
+    """Replay every game of some shards: how many were replayed, how many distinct, and what is wrong with which."""
+    problems: list[str] = []
+    digests: list[str] = []
+    for card in cards:
+        try:
+            records = shard.decode(vault.path(card))
+        except DataError as error:
+            problems.append(f"shard {card.sha256[:12]}: {error}")
+            continue
+        if len(records) != card.rows:
+            problems.append(f"shard {card.sha256[:12]}: {len(records)} games, its card says {card.rows}")
+        for record in records:
+            digests.append(record.digest)
+            try:
+                check_replays(record)
+            except DataError as error:
+                problems.append(str(error))
+    return {
+        "games": len(digests),
+        "distinct": len(set(digests)),
+        "problems": problems[:20],
+        "problem_count": len(problems),
+    }

@@ -1,0 +1,1 @@
+"""From games to a network: the training window (`window`) and the training itself (`train`)."""
