@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 CONFIG ?= hex8_2p
-export DAGSTER_HOME := $(CURDIR)/dagster_home
+export DAGSTER_HOME ?= $(CURDIR)/dagster_home
 
 LOOP := games_db,npz_dataset,checkpoint,elo,champion,curriculum
 FLEET := selfplay_plan,leaderboard
@@ -17,7 +17,9 @@ FLEET := selfplay_plan,leaderboard
 run: $(INSTALLED) ## one turn of the loop for CONFIG (hex8_2p)
 	$(BIN)/dagster asset materialize -m rr_assets --select $(LOOP) --partition $(CONFIG)
 	$(BIN)/dagster asset materialize -m rr_assets --select $(FLEET)
-	@echo "Look at it: make ui"
+	@echo
+	$(BIN)/rr standings --config $(CONFIG)
+	@echo "To look at the graph, its runs and every number: make ui, then open http://127.0.0.1:3000"
 
 test: $(INSTALLED) ## formatter, linter, types, import layers, house rules and all tests
 	$(BIN)/ruff format --check .
@@ -45,4 +47,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install torch==2.13.0 -c constraints.txt
 	$(BIN)/pip install -e '.[dev]' -c constraints.txt
+	echo 'DAGSTER_HOME=$${DAGSTER_HOME:-$(CURDIR)/dagster_home}' > .env # Dagster reads it: no need to set anything
 	touch $@

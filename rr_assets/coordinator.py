@@ -1,4 +1,4 @@
-"""The run coordinator: every run, whoever launched it, gets its lane and the tags that keep one writer per partition."""
+"""The run coordinator: every run, whoever launched it, gets its lane and the tags that keep one writer a partition."""
 
 from dagster import DagsterRun, QueuedRunCoordinator, SubmitRunContext
 

@@ -41,7 +41,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
     types = {bool: "bool", int: "int", float: "float"}
     columns = [dg.TableColumn(name, types.get(type(value), "string")) for name, value in rows[0].items()]
     records = [
-        dg.TableRecord({key: value if type(value) in types else str(value) for key, value in row.items()}) for row in rows
+        dg.TableRecord({key: value if type(value) in types else str(value) for key, value in row.items()})
+        for row in rows
     ]
     return dg.MetadataValue.table(records, dg.TableSchema(columns))
 

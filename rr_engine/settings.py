@@ -65,7 +65,8 @@ class Section:
 class SelfplaySettings(Section):
     """Games of one self-play run, and how widely its players explore."""
 
-    games: Count = 400  # games made by one run
+    games: Natural = 0  # games made by one run; 0: as many as the plan grants
+    unplanned_games: Count = 400  # the same, as long as there is no plan
     shard_games: Count = 200  # games stored in one shard, at most
     temperature: Temperature = 1.0  # of the move choice, in the first part of a game
     temperature_late: Temperature = 0.2  # of the move choice, afterwards

@@ -22,7 +22,7 @@ from rr_engine.training.window import SCHEMA_VERSION
 )
 def npz_dataset(
     context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult:
     """The training window as one NPZ file without pickle, made by replaying games; `training.window` has its schema."""
     loaded = settings.load()
     made = dataset.make_dataset(vault.open(loaded), Config.parse(context.partition_key), loaded.dataset)

@@ -7,7 +7,7 @@ from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import SettingsResource, VaultResource
 from rr_engine.boards import Config
 from rr_engine.records.shard import SCHEMA_VERSION
-from rr_engine.stages import games
+from rr_engine.stages import fleet, games
 
 
 @dg.asset(
@@ -20,15 +20,17 @@ from rr_engine.stages import games
 )
 def games_db(
     context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource
-) -> dg.MaterializeResult[None]:
-    """The games database: immutable Parquet shards of self-play, queried through the DuckDB views of `records.shard`."""
+) -> dg.MaterializeResult:
+    """The games database: immutable Parquet shards of self-play; `records.shard` has its DuckDB views."""
     config, loaded = Config.parse(context.partition_key), settings.load()
+    opened = vault.open(loaded)
+    order = fleet.selfplay_order(opened, config, loaded)
     made = games.make_games(
-        vault.open(loaded),
+        opened,
         config,
-        loaded.selfplay,
+        order,
         batch=context.run_id,
-        on_progress=metadata.every_tenth(context, loaded.selfplay.games, "games"),
+        on_progress=metadata.every_tenth(context, order.games, "games"),
     )
     return dg.MaterializeResult(
         metadata={**metadata.of_facts(made.facts), "shards": [card.sha256 for card in made.cards]},

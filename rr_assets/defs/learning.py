@@ -22,7 +22,7 @@ from rr_engine.stages import candidate
 )
 def checkpoint(
     context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource
-) -> dg.MaterializeResult[None]:
+) -> dg.MaterializeResult:
     """A candidate network, trained from the champion on the newest window: safetensors and a card."""
     loaded = settings.load()
     made = candidate.make_candidate(

@@ -13,7 +13,20 @@ from rr_engine.kernels.bits import lowest_bit, popcount
 from rr_engine.kernels.ending import check_end_of_turn
 from rr_engine.kernels.jit import entry, kernel
 from rr_engine.kernels.layout import (
-    ALTERNATE, BACKWARD, CAP, CHAIN, FE, FORWARD, LELIM, LINE, MOVE, OVER, PLACE, RING_BITS, SKIP, SWAP, TELIM, TERR,
+    ALTERNATE,
+    BACKWARD,
+    CAP,
+    FE,
+    FORWARD,
+    LELIM,
+    LINE,
+    MOVE,
+    OVER,
+    PLACE,
+    RING_BITS,
+    SWAP,
+    TELIM,
+    TERR,
 )
 from rr_engine.kernels.legal import list_legal
 from rr_engine.kernels.moves import field_a, kind_of

@@ -58,7 +58,8 @@ def load_checkpoint(data: bytes, config: Config) -> Checkpoint:
         network = Network(settings)
         network.load_state_dict(tensors, strict=True)
     except (KeyError, TypeError, RuntimeError) as error:
-        raise DataError(f"checkpoint of {config.key} does not fit its own description: {error}") from error
+        what = " ".join(str(error).split())
+        raise DataError(f"checkpoint of {config.key} does not fit its own description: {what}") from error
     network.eval()
     return Checkpoint(config, settings, network)
 

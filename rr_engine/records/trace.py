@@ -113,7 +113,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
         with opener(path, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield _checked(json.loads(line), path, number)
+                    yield _checked(_parsed(line, path, number), path, number)
     except FileNotFoundError:
         raise TraceError(f"{path}: no such trace file") from None
     except (
@@ -126,6 +126,13 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
         raise TraceError(f"{path}: damaged near line {number + 1}: {error}") from error
     if number == 0:
         raise TraceError(f"{path}: holds no trace")
+
+
+def _parsed(line: str, path: Path, number: int) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:  # ValueError: no JSON, or a number longer than Python reads
+        raise TraceError(f"{path} line {number}: no JSON: {error}") from error
 
 
 def _checked(record: Any, path: Path, number: int) -> dict[str, Any]:

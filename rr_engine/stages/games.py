@@ -41,7 +41,7 @@ def make_games(
     batch: str,
     on_progress: Callable[[int], None] | None = None,
 ) -> GamesMade:
-    """Play `settings.games` games and keep them, shard by shard: a shard is durable before the next one starts.
+    """Play `settings.games` games (at least 1) and keep them; a shard is durable before the next one starts.
 
     Seeds go on where the newest shard stopped. `batch` names the run in the cards, for the check that judges it.
     """

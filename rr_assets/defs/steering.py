@@ -1,0 +1,87 @@
+"""curriculum, selfplay_plan and leaderboard: what the next turn of the loop should be like, and the page that tells."""
+
+import dagster as dg
+
+from rr_assets import metadata
+from rr_assets.defs.dataset import npz_dataset
+from rr_assets.defs.strength import champion, elo
+from rr_assets.partitions import CONFIG_PARTITIONS
+from rr_assets.resources import SettingsResource, VaultResource
+from rr_engine.boards import CONFIGS, Config
+from rr_engine.stages import curriculum as curricula
+from rr_engine.stages import fleet
+
+
+@dg.asset(
+    partitions_def=CONFIG_PARTITIONS,
+    deps=[champion],
+    pool="champion",
+    group_name="steering",
+    kinds={"json"},
+    owners=["team:ringrift"],
+    code_version=str(curricula.SCHEMA_VERSION),
+)
+def curriculum(
+    context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource
+) -> dg.MaterializeResult:
+    """Stage, weight and exploration of the next self-play of a config, moved on by its newest evaluation."""
+    loaded = settings.load()
+    card, state = curricula.move_on(vault.open(loaded), Config.parse(context.partition_key), loaded.curriculum)
+    return dg.MaterializeResult(metadata=metadata.of_facts(state.facts()), data_version=dg.DataVersion(card.sha256))
+
+
+@dg.asset_check(asset=curriculum, partitions_def=CONFIG_PARTITIONS, blocking=True)
+def curriculum_is_bounded(
+    context: dg.AssetCheckExecutionContext, vault: VaultResource, settings: SettingsResource
+) -> dg.AssetCheckResult:
+    """Weight and exploration lie in the ranges that the settings allow."""
+    loaded = settings.load()
+    state = curricula.curriculum_of(vault.open(loaded), Config.parse(context.partition_key))
+    return metadata.judged(curricula.check_curriculum(state, loaded.curriculum), state.facts())
+
+
+@dg.asset(
+    deps=[npz_dataset, elo, curriculum],
+    pool="plan",
+    group_name="steering",
+    kinds={"json"},
+    owners=["team:ringrift"],
+    code_version=str(fleet.SCHEMA_VERSION),
+)
+def selfplay_plan(vault: VaultResource, settings: SettingsResource) -> dg.MaterializeResult:
+    """Twelve rows: share of compute, games, simulations, temperature and priority of each config, and the reason."""
+    loaded = settings.load()
+    planned = fleet.plan_fleet(vault.open(loaded), loaded)
+    return dg.MaterializeResult(
+        metadata={"plan": metadata.table([row.facts() for row in planned.rows]), **metadata.of_card(planned.card)},
+        data_version=dg.DataVersion(planned.card.sha256),
+    )
+
+
+@dg.asset_check(asset=selfplay_plan, blocking=True)
+def every_config_is_planned(vault: VaultResource, settings: SettingsResource) -> dg.AssetCheckResult:
+    """Every config has a row, every share is between floor and cap, and the shares sum to 1."""
+    loaded = settings.load()
+    return metadata.judged(fleet.check_plan(fleet.newest_plan(vault.open(loaded)), loaded), {"configs": len(CONFIGS)})
+
+
+@dg.asset(
+    deps=[champion, selfplay_plan],
+    pool="plan",
+    group_name="steering",
+    kinds={"html"},
+    owners=["team:ringrift"],
+    code_version=str(fleet.SCHEMA_VERSION),
+)
+def leaderboard(vault: VaultResource, settings: SettingsResource) -> dg.MaterializeResult:
+    """All configs on one page: champion, rating with interval, games, and what comes next."""
+    opened = vault.open(settings.load())
+    card, rows = fleet.make_leaderboard(opened)
+    return dg.MaterializeResult(
+        metadata={
+            "leaderboard": metadata.table(rows),
+            "page": dg.MetadataValue.path(str(opened.path(card))),
+            **metadata.of_card(card),
+        },
+        data_version=dg.DataVersion(card.sha256),
+    )

@@ -1,0 +1,26 @@
+"""The leaderboard as one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+_STYLE = (
+    "body{font:15px/1.4 system-ui,sans-serif;margin:2rem;color-scheme:light dark}"
+    "table{border-collapse:collapse}td,th{padding:.3rem .7rem;text-align:left;border-bottom:1px solid #8886}"
+)
+
+
+def leaderboard_page(rows: Sequence[Mapping[str, Any]], made_at: str) -> str:
+    """A table with a line per row; None shows as a dash."""
+    head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in rows[0])
+    body = "".join(
+        "<tr>" + "".join(f"<td>{'-' if value is None else escape(str(value))}</td>" for value in row.values()) + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>RingRift leaderboard</title>'
+        f"<style>{_STYLE}</style><h1>RingRift leaderboard</h1><p>{escape(made_at)}</p>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></html>\n"
+    )

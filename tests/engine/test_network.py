@@ -1,0 +1,125 @@
+"""The network: one shape for every config, honest about seats, kept and loaded without surprises."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from rr_engine.boards import CONFIGS, Config
+from rr_engine.errors import DataError
+from rr_engine.nn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from rr_engine.nn.network import Batch, Network, log_policy
+from rr_engine.players import Table
+from rr_engine.players.network import NetworkPlayer
+from rr_engine.records.record import GameRecord
+from rr_engine.settings import NetworkSettings
+from rr_engine.training.window import build_window, select
+from tests.engine.games import make_records
+
+SMALL = NetworkSettings(channels=8, blocks=1)
+
+
+def _checkpoint(key: str = "hex8_2p") -> Checkpoint:
+    torch.manual_seed(7)
+    return Checkpoint(Config.parse(key), SMALL, Network(SMALL).eval())
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.key)
+def test_one_network_serves_every_config(config: Config) -> None:
+    window = build_window(make_records(config.key, 1), max_samples=10**6)
+    encoded, _, _ = select(window, np.arange(0, window.samples, 20))
+    batch = Batch.of(encoded)
+    with torch.inference_mode():
+        policy, value = _checkpoint().network(batch, config.board)
+    assert policy.shape == (len(encoded.move_kinds),)
+    assert bool(torch.isfinite(policy).all())
+    assert bool(torch.isfinite(value[:, : config.players]).all())
+    assert bool((value[:, config.players :] == -torch.inf).all())
+    sums = torch.zeros(len(batch.planes)).index_add(
+        0, batch.decision, log_policy(policy, batch.decision, len(batch.planes)).exp()
+    )
+    torch.testing.assert_close(sums, torch.ones_like(sums))
+
+
+def test_a_decision_is_judged_alone(hex_records: list[GameRecord]) -> None:
+    window = build_window(hex_records, max_samples=10**6)
+    network = _checkpoint().network
+    with torch.inference_mode():
+        together = network(Batch.of(select(window, np.array([3, 40, 41]))[0]), window.config.board)
+        alone = network(Batch.of(select(window, np.array([40]))[0]), window.config.board)
+    begin, end = np.cumsum(np.diff(window.encoded.offsets)[[3, 40]])
+    torch.testing.assert_close(together[0][begin:end], alone[0])
+    torch.testing.assert_close(together[1][1:2], alone[1])
+
+
+def test_a_checkpoint_survives_storage() -> None:
+    checkpoint = _checkpoint()
+    data = save_checkpoint(checkpoint)
+    again = load_checkpoint(data, checkpoint.config)
+    assert save_checkpoint(again) == data
+    assert again.settings == SMALL
+    assert again.parameters == checkpoint.parameters > 1000
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    checkpoint = _checkpoint()
+    data = save_checkpoint(checkpoint)
+    with pytest.raises(DataError, match="has config 'hex8_2p', 'square8_2p' is needed"):
+        load_checkpoint(data, Config.parse("square8_2p"))
+    with pytest.raises(DataError, match="not a readable checkpoint"):
+        load_checkpoint(data[:-10], checkpoint.config)
+    with pytest.raises(DataError, match="not a readable checkpoint"):
+        load_checkpoint(b"\x00" * 40, checkpoint.config)
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["ringrift"])
+
+    def rewritten(tensors: dict[str, torch.Tensor], **changes: object) -> bytes:
+        return save(tensors, {"ringrift": json.dumps(header | changes)})
+
+    tensors = load(data)
+    with pytest.raises(DataError, match="feature_version 99"):
+        load_checkpoint(rewritten(tensors, feature_version=99), checkpoint.config)
+    with pytest.raises(DataError, match="does not fit"):
+        load_checkpoint(rewritten(tensors, network={"channels": 16, "blocks": 1}), checkpoint.config)
+    missing = {name: tensor for name, tensor in tensors.items() if name != "stem.bias"}
+    with pytest.raises(DataError, match=r"does not fit.*stem\.bias"):
+        load_checkpoint(rewritten(missing), checkpoint.config)
+    tensors["stem.bias"][0] = float("nan")
+    with pytest.raises(DataError, match=r"stem\.bias is not finite"):
+        load_checkpoint(rewritten(tensors), checkpoint.config)
+    with torch.no_grad():
+        checkpoint.network.stem.bias[0] = float("inf")
+    with pytest.raises(DataError, match=r"stem\.bias is not finite"):
+        save_checkpoint(checkpoint)
+
+
+def test_a_network_plays_whole_games_the_same_way_twice() -> None:
+    player = NetworkPlayer(_checkpoint("hex8_3p"), "a" * 64)
+    histories = []
+    for _ in range(2):
+        table = Table(Config.parse("hex8_3p"), np.array([1, 2, 3], np.uint64))
+        while len(table.running):
+            positions = table.positions(1.0)
+            choice = player.choose(positions)
+            assert choice.policy is not None
+            np.testing.assert_allclose(np.add.reduceat(choice.policy, positions.offsets[:-1]), 1)
+            table.step(choice.moves)
+        histories.append(table.histories)
+    assert histories[0] == histories[1]
+    assert histories[0][0] != histories[0][1]
+
+
+def test_temperature_sharpens_and_zero_takes_the_best() -> None:
+    player = NetworkPlayer(_checkpoint(), "a" * 64)
+    table = Table(Config.parse("hex8_2p"), np.array([5, 6], np.uint64))
+    flat, sharp = (player.choose(table.positions(temperature)).policy for temperature in (2.0, 0.2))
+    assert flat is not None
+    assert sharp is not None
+    assert sharp.max() > flat.max()
+    best = player.choose(table.positions(0.0))
+    assert best.policy is not None
+    assert best.moves[0] == table.positions().moves[best.policy[: len(best.policy) // 2].argmax()]

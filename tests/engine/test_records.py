@@ -1,0 +1,103 @@
+"""Games survive storage, replay to what was recorded, and answer questions in SQL."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rr_engine.boards import CONFIGS
+from rr_engine.errors import DataError
+from rr_engine.records import shard
+from rr_engine.records.record import GameRecord, check_replays
+from tests.engine.games import make_records
+
+
+def test_same_seeds_give_the_same_bytes(hex_records: list[GameRecord]) -> None:
+    assert shard.encode(make_records("hex8_2p", 12)) == shard.encode(hex_records)
+    assert shard.encode(make_records("hex8_2p", 12, first_seed=99)) != shard.encode(hex_records)
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.key)
+def test_games_survive_storage_and_replay(config) -> None:
+    records = make_records(config.key, 2)
+    stored = shard.decode(shard.encode(records))
+    for before, after in zip(records, stored, strict=True):
+        check_replays(after)
+        assert after.outcome == before.outcome
+        assert after.digest == before.digest
+        assert after.player_hashes == before.player_hashes
+        np.testing.assert_array_equal(after.moves, before.moves)
+        np.testing.assert_array_equal(after.legal, before.legal)
+        np.testing.assert_array_equal(after.recorded, before.recorded)
+        np.testing.assert_allclose(after.policy, before.policy, atol=1 / 65535)
+
+
+def test_openings_are_random_and_carry_no_target(hex_records: list[GameRecord]) -> None:
+    for record in hex_records:
+        assert not record.recorded[: record.opening].any()
+        assert record.recorded[record.opening :].all()
+        sums = np.add.reduceat(record.policy, record.offsets[:-1])
+        np.testing.assert_allclose(sums, record.recorded, atol=1e-5)
+    assert len({record.opening for record in hex_records}) > 1
+    assert len({record.digest for record in hex_records}) == len(hex_records)
+
+
+def test_a_changed_move_is_found(hex_records: list[GameRecord]) -> None:
+    record = hex_records[0]
+    moves = record.moves.copy()
+    moves[10] = moves[11]
+    with pytest.raises(DataError, match="decision 1[01] is not legal on replay"):
+        check_replays(replace(record, moves=moves))
+
+
+@pytest.mark.parametrize("field", ["legal", "phases", "seats"])
+def test_a_changed_column_is_found(hex_records: list[GameRecord], field: str) -> None:
+    column = getattr(hex_records[0], field).copy()
+    column[5] += 1
+    with pytest.raises(DataError, match="at decision 5 is"):
+        check_replays(replace(hex_records[0], **{field: column}))
+
+
+def test_a_changed_result_is_found(hex_records: list[GameRecord]) -> None:
+    record = hex_records[0]
+    wrong = replace(record.outcome, winner=1 - record.outcome.winner)
+    with pytest.raises(DataError, match="replay gives"):
+        check_replays(replace(record, outcome=wrong))
+    with pytest.raises(DataError, match="swapped"):
+        check_replays(replace(record, swapped=not record.swapped))
+
+
+def test_damaged_or_foreign_bytes_are_refused(hex_records: list[GameRecord], tmp_path: Path) -> None:
+    data = shard.encode(hex_records)
+    with pytest.raises(DataError, match="not a readable shard"):
+        shard.decode(data[: len(data) // 2])
+    with pytest.raises(DataError, match="not a readable shard"):
+        shard.decode(tmp_path / "missing.parquet")
+    with pytest.raises(DataError, match="at least one game"):
+        shard.encode([])
+    with pytest.raises(DataError, match="one config"):
+        shard.encode([hex_records[0], make_records("square8_2p", 1)[0]])
+
+
+def test_views_answer_questions(hex_records: list[GameRecord], tmp_path: Path) -> None:
+    path = tmp_path / "shard.parquet"
+    path.write_bytes(shard.encode(hex_records))
+    connection = shard.open_views([path])
+    counts = connection.execute("select count(*), sum(decisions) from games").fetchall()
+    assert counts == [(12, sum(record.decisions for record in hex_records))]
+    record = hex_records[3]
+    rows = connection.execute(
+        "select seat, phase, kind, move, legal, policy from decisions where game = ? order by decision", [record.digest]
+    ).fetchall()
+    assert [row[0] for row in rows] == record.seats.tolist()
+    assert [row[3] for row in rows] == record.moves.tolist()
+    assert [row[4] for row in rows] == record.legal.tolist()
+    assert rows[0][1:3] == ("place", "place")
+    assert rows[record.opening][5] == pytest.approx(
+        record.policy[record.offsets[record.opening] : record.offsets[record.opening + 1]].tolist(), abs=1e-4
+    )
+    with pytest.raises(DataError, match="no shard to query"):
+        shard.open_views([])
