@@ -36,15 +36,25 @@ def of_card(card: Card) -> dict[str, dg.MetadataValue[Any]]:
     }
 
 
+_COLUMN_TYPES = {bool: "bool", int: "int", float: "float"}
+
+
 def table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
-    """Rows with the same keys as a table; numbers keep their type."""
-    types = {bool: "bool", int: "int", float: "float"}
-    columns = [dg.TableColumn(name, types.get(type(value), "string")) for name, value in rows[0].items()]
-    records = [
-        dg.TableRecord({key: value if type(value) in types else str(value) for key, value in row.items()})
-        for row in rows
-    ]
+    """Rows with the same keys as a table; numbers keep their type, None shows as a dash."""
+    columns = [dg.TableColumn(name, _column_type([row[name] for row in rows])) for name in rows[0]]
+    records = [dg.TableRecord({name: _cell(value) for name, value in row.items()}) for row in rows]
     return dg.MetadataValue.table(records, dg.TableSchema(columns))
+
+
+def _column_type(values: Sequence[Any]) -> str:
+    known = {_COLUMN_TYPES.get(type(value), "string") for value in values if value is not None}
+    return known.pop() if len(known) == 1 else "string"
+
+
+def _cell(value: Any) -> str | int | float | bool:
+    if value is None:
+        return "-"
+    return value if type(value) in _COLUMN_TYPES else str(value)
 
 
 def judged(problems: Sequence[str], facts: Mapping[str, Any]) -> dg.AssetCheckResult:

@@ -73,6 +73,19 @@ def play_random(
     typer.echo(f"{len(game.moves_played)} decisions; {game.outcome()}")
 
 
+@app.command()
+def standings(
+    config: Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")] = "hex8_2p",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """The ratings of everyone who ever played in a config, and who is champion."""
+    from rr_engine.boards import Config
+    from rr_engine.stages.fleet import ratings_table
+    from rr_engine.vault import Vault
+
+    _print_table(ratings_table(Vault.open(), Config.parse(config)), as_json=as_json)
+
+
 @bench.command("engine")
 def bench_engine(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,

@@ -17,9 +17,17 @@ TEXTS = (*CODE, *SETTINGS, *PAGES, "Makefile", "LICENSE", ".gitignore", ".ci/run
 FILE_LINES = 400
 FUNCTION_LINES = 60
 KERNEL_LINES = 80
-KERNEL_SIGHT = {"__future__", "llvmlite", "math", "numba", "numpy", "typing"}
+KERNEL_SIGHT = {"__future__", "hashlib", "llvmlite", "math", "numba", "numpy", "pathlib", "typing"}
 NO_ROOM = {"common", "daemon", "helpers", "legacy", "manager", "service", "utils", "v2"}
 PICKLERS = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
+UNFIT = (
+    ast.Raise, ast.Assert, ast.Try, ast.With, ast.Lambda, ast.List, ast.Dict, ast.Set,
+    ast.ListComp, ast.DictComp, ast.SetComp, ast.GeneratorExp, ast.Yield, ast.YieldFrom,
+)  # fmt: skip
+ALLOCATING = {
+    "append", "arange", "array", "concatenate", "copy", "dict", "empty", "empty_like", "full", "list", "ones", "print",
+    "set", "sorted", "zeros", "zeros_like",
+}  # fmt: skip
 BROAD = {"Exception", "BaseException"}
 
 # Signs of the machine a text was written on, of a package index, and of work put off.
@@ -79,6 +87,19 @@ def kernel_imports(path: str, source: str) -> Iterator[str]:
         for name in _imports(source):
             if name.partition(".")[0] not in KERNEL_SIGHT and not name.startswith("rr_engine.kernels"):
                 yield f"{path} imports {name}; a kernel sees numpy, numba and kernels"
+
+
+def unfit_kernels(path: str, source: str) -> Iterator[str]:
+    """What compiled code for a GPU cannot do: allocate, raise, hold lists, sets or dictionaries."""
+    for function in ast.walk(ast.parse(source)):
+        decorators = {_last_name(node) for node in getattr(function, "decorator_list", [])}
+        if not decorators & {"kernel", "entry"}:
+            continue
+        for node in ast.walk(function):
+            call = _last_name(node.func) if isinstance(node, ast.Call) else ""
+            if isinstance(node, UNFIT) or call in ALLOCATING:
+                what = call or type(node).__name__
+                yield f"{path}:{node.lineno} {function.name} uses {what}; a kernel gets its memory and returns flags"
 
 
 def pickles(path: str, source: str) -> Iterator[str]:
@@ -160,6 +181,7 @@ RULES = {
     lengths: CODE,
     stray_triggers: SHIPPED,
     kernel_imports: SHIPPED,
+    unfit_kernels: SHIPPED,
     pickles: CODE,
     postponed_annotations: SHIPPED,
     roomless_names: CODE,
@@ -209,6 +231,9 @@ PLANTED = [
     (stray_triggers, ASSET, "x = dg.ScheduleDefinition(job=x, cron_schedule='* * * * *')"),
     (kernel_imports, KERNEL, "import torch"),
     (kernel_imports, KERNEL, "from rr_engine.errors import RulesError"),
+    (unfit_kernels, KERNEL, "@kernel\ndef f(x):\n    if x:\n        raise ValueError"),
+    (unfit_kernels, KERNEL, "@entry\ndef f(x):\n    return np.zeros(x)"),
+    (unfit_kernels, KERNEL, "@kernel\ndef f(x):\n    return [x]"),
     (pickles, ASSET, "import pickle"),
     (pickles, ASSET, "x = np.load(path, allow_pickle=True)"),
     (postponed_annotations, ASSET, "from __future__ import annotations"),
@@ -238,6 +263,7 @@ INNOCENT = [
     (stray_triggers, ASSET, "@dg.asset(automation_condition=automation.ON_NEW_CHAMPION)\ndef f(): ..."),
     (kernel_imports, KERNEL, "import numpy as np\nfrom rr_engine.kernels.bits import popcount"),
     (kernel_imports, "rr_engine/nn/trunk.py", "import torch"),
+    (unfit_kernels, KERNEL, "@kernel\ndef f(x):\n    return np.int64(x), x\n\ndef g():\n    return [np.zeros(3)]"),
     (pickles, ASSET, "x = np.load(path, allow_pickle=False)"),
     (roomless_names, "rr_engine/move.py", ""),
     (unexplained_silence, ASSET, "x = 1  # noqa: E501 - a table reads better unbroken"),

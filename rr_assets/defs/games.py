@@ -29,7 +29,7 @@ def games_db(
         opened,
         config,
         order,
-        batch=context.run_id,
+        batch=context.run.run_id,
         on_progress=metadata.every_tenth(context, order.games, "games"),
     )
     return dg.MaterializeResult(

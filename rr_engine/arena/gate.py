@@ -142,5 +142,5 @@ def _likeliest(shares: NDArray[np.float64], scores: NDArray[np.float64], mean: f
         return float(np.sum(shares * off / (1 + tilt * off)))
 
     edge = 1e-9
-    tilt = brentq(slope, -1 / off.max() + edge, -1 / off.min() - edge)
+    tilt: Any = brentq(slope, -1 / off.max() + edge, -1 / off.min() - edge)
     return shares / (1 + tilt * off)

@@ -6,8 +6,8 @@ likelihood by scipy's trust-region Newton method, the intervals come from the ob
 is a dependency anyway and its optimiser is maintained; choix, the library for such models, gives point estimates
 without information and knows no player in several seats.
 
-A record without a loss would put its player at infinity. So any two players who met count as having played one game
-more, shared as equals would share it.
+A record without a loss would put its player at infinity. So any two players who met count as having played a tenth of a
+game more, shared as equals would share it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from rr_engine.arena.score import ELO_PER_NAT, Interval
 from rr_engine.errors import DataError
 
 PINNED = "random"
-_VIRTUAL_GAMES = 1.0  # per pair that met
+_VIRTUAL_GAMES = 0.1  # per pair that met; one whole game pulled ratings of 1000 down by 50 Elo in simulation
 _NORMAL_95 = 1.96  # standard errors to either side
 
 Floats = NDArray[np.float64]

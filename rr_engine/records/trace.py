@@ -116,14 +116,8 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
                     yield _checked(_parsed(line, path, number), path, number)
     except FileNotFoundError:
         raise TraceError(f"{path}: no such trace file") from None
-    except (
-        OSError,
-        EOFError,
-        zlib.error,
-        ValueError,
-        RecursionError,
-    ) as error:  # ValueError: UTF-8, JSON, long numbers
-        raise TraceError(f"{path}: damaged near line {number + 1}: {error}") from error
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise TraceError(f"{path}: damaged after line {number}: {error}") from error
     if number == 0:
         raise TraceError(f"{path}: holds no trace")
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from rr_engine.arena.gate import judge
 from rr_engine.boards import Config
-from rr_engine.errors import DataError
+from rr_engine.errors import DataError, VaultError
 from rr_engine.players import Table
 from rr_engine.settings import Settings
 from rr_engine.stages import rating
@@ -86,7 +86,10 @@ def check_champion(vault: Vault, config: Config) -> tuple[dict[str, Any], list[s
     champion = champion_of(vault, config)
     if champion is None:
         return {}, ["there is no pointer"]
-    agent = network_player(vault, champion.card)
+    try:
+        agent = network_player(vault, champion.card)
+    except (DataError, VaultError) as error:
+        return {"champion": champion.card.sha256}, [str(error)]
     table = Table(config, np.array([1], np.uint64))
     while len(table.running):
         table.step(agent.choose(table.positions(1.0)).moves)

@@ -137,6 +137,24 @@ def standings(vault: Vault, now: datetime) -> list[dict[str, Any]]:
     return rows
 
 
+def ratings_table(vault: Vault, config: Config) -> list[dict[str, Any]]:
+    """A row per player of a config, strongest first; raises DataError before the first evaluation."""
+    rating.newest_matches(vault, config)
+    champion = champion_of(vault, config)
+    name = "" if champion is None else rating.rated_name(champion.card.sha256)
+    return [
+        {
+            "player": row["name"],
+            "elo": round(row["elo"]),
+            "low": round(row["low"]),
+            "high": round(row["high"]),
+            "games": row["games"],
+            "": f"champion, generation {champion.pointer.number}" if champion and row["name"] == name else "",
+        }
+        for row in rating.ratings_of(vault, config)
+    ]
+
+
 def make_leaderboard(vault: Vault) -> tuple[Card, list[dict[str, Any]]]:
     """Write the page of all configs."""
     now = datetime.now(UTC)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rr_engine.arena import MatchResult, play_match
+from rr_engine.arena import MatchResult, PlayedGame, play_match
 from rr_engine.arena.gate import Ruling, sequential_test
 from rr_engine.arena.rating import fit_ratings
 from rr_engine.boards import Config
@@ -115,7 +115,7 @@ def _row(name: str, result: MatchResult) -> dict[str, Any]:
 def _keep_matches(
     vault: Vault, config: Config, candidate: Card, champion: str | None, results: Mapping[str, MatchResult]
 ) -> Card:
-    games = {name: [vars_of(game) for game in result.played] for name, result in results.items()}
+    games = {name: [_game_facts(game) for game in result.played] for name, result in results.items()}
     return vault.put(
         MATCHES_KIND,
         config.key,
@@ -133,7 +133,7 @@ def _keep_matches(
     )
 
 
-def vars_of(game: Any) -> dict[str, Any]:
+def _game_facts(game: PlayedGame) -> dict[str, Any]:
     """A played game as JSON."""
     return {"group": game.group, "seat": game.seat, "winner": game.winner, "won": game.won, "moves": list(game.moves)}
 
@@ -177,7 +177,12 @@ def standing_of(vault: Vault, config: Config, sha256: str) -> Mapping[str, Any] 
     """The newest rating row of a checkpoint, None if it was never rated."""
     cards = vault.cards(RATINGS_KIND, config.key)
     rows = cards[-1].facts["ratings"] if cards else []
-    return next((row for row in rows if row["name"] == f"checkpoint:{sha256[:12]}"), None)
+    return next((row for row in rows if row["name"] == rated_name(sha256)), None)
+
+
+def rated_name(sha256: str) -> str:
+    """The name under which a checkpoint is rated."""
+    return f"checkpoint:{sha256[:12]}"
 
 
 def elo_per_day(vault: Vault, config: Config) -> float:

@@ -1,6 +1,7 @@
 """The graph as a literal: keys, dependencies, partitions, checks, pools. A change here is a change of the contract."""
 
-import dagster as dg
+from typing import Any
+
 import pytest
 
 from rr_assets import code_location
@@ -29,11 +30,11 @@ BLOCKING_CHECKS = {
 
 
 @pytest.fixture(scope="module")
-def graph() -> dg.AssetGraph:
-    return code_location().resolve_asset_graph() if callable(code_location) else code_location.resolve_asset_graph()
+def graph() -> Any:
+    return code_location().resolve_asset_graph()
 
 
-def test_every_edge_is_meant(graph: dg.AssetGraph) -> None:
+def test_every_edge_is_meant(graph: Any) -> None:
     edges = {
         key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
         for key in graph.materializable_asset_keys
@@ -41,7 +42,7 @@ def test_every_edge_is_meant(graph: dg.AssetGraph) -> None:
     assert edges == EDGES
 
 
-def test_one_partition_per_config(graph: dg.AssetGraph) -> None:
+def test_one_partition_per_config(graph: Any) -> None:
     assert CONFIG_PARTITIONS.get_partition_keys() == [
         f"{board}_{players}p" for board in ("hex8", "square8", "square19", "hexagonal") for players in (2, 3, 4)
     ]
@@ -50,7 +51,7 @@ def test_one_partition_per_config(graph: dg.AssetGraph) -> None:
         assert graph.get(key).partitions_def == expected
 
 
-def test_checks_block_and_are_partitioned(graph: dg.AssetGraph) -> None:
+def test_checks_block_and_are_partitioned(graph: Any) -> None:
     found: dict[str, set[str]] = {}
     for key in graph.asset_check_keys:
         node = graph.get(key)
@@ -61,7 +62,7 @@ def test_checks_block_and_are_partitioned(graph: dg.AssetGraph) -> None:
     assert found == BLOCKING_CHECKS
 
 
-def test_every_asset_tells_who_and_what_it_is(graph: dg.AssetGraph) -> None:
+def test_every_asset_tells_who_and_what_it_is(graph: Any) -> None:
     for key in graph.materializable_asset_keys:
         node = graph.get(key)
         assert node.description

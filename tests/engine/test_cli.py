@@ -1,0 +1,128 @@
+"""The command `rr`: what it prints, and how it fails."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from rr_engine import bench, cli
+from rr_engine.records import trace
+
+OWN = Path(__file__).parents[1] / "data" / "games.jsonl.gz"
+
+
+def rr(*arguments):
+    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def two_games(tmp_path):
+    """A file of two short games, and the records in it."""
+    records = sorted(trace.read(OWN), key=lambda record: record["k"])[:2]
+    trace.write(tmp_path / "good.jsonl.gz", records)
+    return tmp_path / "good.jsonl.gz", records
+
+
+class TestVerifyTraces:
+    def test_all_well(self, two_games):
+        path, records = two_games
+        decisions = sum(record["k"] for record in records)
+        result = rr("verify-traces", path, path)
+        assert result.exit_code == 0
+        assert result.stdout.splitlines() == [
+            f"{path} games=2 decisions={decisions} mismatches=0",
+            f"{path} games=2 decisions={decisions} mismatches=0",
+            f"TOTAL games=4 decisions={2 * decisions} mismatches=0",
+        ]
+
+    def test_one_altered_hash_fails_and_is_named(self, two_games, tmp_path):
+        path, (first, second) = two_games
+        trace.write(
+            tmp_path / "bad.jsonl.gz", [first | {"sh": first["sh"][:-1] + "x"}, second | {"lh": "x" * 16 * second["k"]}]
+        )
+        result = rr("verify-traces", tmp_path / "bad.jsonl.gz", path)
+        assert result.exit_code == 1
+        bad, good, total = result.stdout.splitlines()
+        named = f" mismatches=2: game {first['id']}: decision {first['k'] - 1}: state hash "
+        assert f"games=2 decisions={first['k'] + 1}{named}" in bad
+        assert good.endswith("mismatches=0") and total.endswith("mismatches=2")
+        assert f"game {second['id']}: decision 0: legal list hash" in result.stderr
+
+    def test_a_damaged_and_a_missing_file_are_one_line_each(self, two_games, tmp_path):
+        path, _ = two_games
+        (tmp_path / "cut.gz").write_bytes(path.read_bytes()[:500])
+        result = rr("verify-traces", tmp_path / "cut.gz", tmp_path / "none.gz")
+        assert result.exit_code == 1
+        cut, none, total = result.stdout.splitlines()
+        assert "mismatches=1: " in cut and "damaged after line" in cut
+        assert none.endswith(f"games=0 decisions=0 mismatches=1: {tmp_path}/none.gz: no such trace file")
+        assert total == "TOTAL games=0 decisions=0 mismatches=2"
+
+    def test_nothing_read_is_a_failure(self, tmp_path):
+        (tmp_path / "empty.jsonl").write_text("")
+        assert rr("verify-traces", tmp_path / "empty.jsonl").exit_code == 1
+
+
+class TestPlayRandom:
+    def test_the_same_seed_plays_the_same_game(self):
+        first, again, other = (rr("play-random", "--seed", seed) for seed in (5, 5, 6))
+        assert first.exit_code == 0 and first.stdout == again.stdout != other.stdout
+        assert "wins by" in first.stdout and "decisions; Outcome(winner=" in first.stdout
+
+    def test_it_shows_every_decision(self):
+        result = rr("play-random", "--config", "square8_3p", "--show")
+        assert result.stdout.startswith("square8_3p  turn 0  a decides in phase place")
+        decisions = int(result.stdout.splitlines()[-1].split()[0])
+        assert sum(line.startswith("seat ") for line in result.stdout.splitlines()) == decisions
+
+
+class TestBench:
+    @pytest.fixture(autouse=True)
+    def _short_runs(self, monkeypatch):
+        monkeypatch.setattr(bench, "RUN_SECONDS", 0.01)
+
+    def test_json_has_one_line_per_config(self):
+        result = rr("bench", "engine", "--json", "--config", "hex8_2p", "--config", "square8_4p", "--runs", 1)
+        rows = [json.loads(line) for line in result.stdout.splitlines()]
+        assert [(row["board"], row["players"]) for row in rows] == [("hex8", 2), ("square8", 4)]
+        assert all(row["games_per_s"] > 0 and row["decisions_per_s"] > 0 for row in rows)
+
+    def test_a_table_for_people(self, monkeypatch):
+        monkeypatch.setattr(
+            bench, "measure_starts", lambda boards, cold: [{"board": name, "cold": cold} for name in boards]
+        )
+        monkeypatch.setattr(bench, "measure_parallel", lambda configs: [{"config": config.key} for config in configs])
+        result = rr("bench", "engine", "--config", "hex8_2p", "--runs", 1, "--starts", "--parallel")
+        lines = result.stdout.splitlines()
+        assert lines[0].split() == ["board", "players", "games_per_s", "decisions_per_s", "state_bytes"]
+        assert [len(line) for line in lines[:2]] == [len(lines[0])] * 2
+        assert ["hex8_2p"] in [line.split() for line in lines] and ["hex8", "True"] in [line.split() for line in lines]
+
+
+class TestErrors:
+    def test_an_error_of_the_engine_is_one_line_and_status_2(self, monkeypatch, capsys):
+        monkeypatch.setattr(sys, "argv", ["rr", "play-random", "--config", "hex9_2p"])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        assert caught.value.code == 2
+        assert capsys.readouterr().err.startswith("rr: unknown config 'hex9_2p': configs are hex8_2p,")
+
+    def test_an_unknown_command_is_refused(self):
+        assert rr("verify-trace", OWN).exit_code == 2
+
+
+def test_asking_for_help_imports_nothing_heavy():
+    code = """import sys
+from rr_engine import cli
+sys.argv = ["rr", "--help"]
+try:
+    cli.main()
+except SystemExit as end:
+    heavy = {"torch", "numba", "numpy", "pyarrow", "duckdb", "scipy"} & set(sys.modules)
+    sys.exit(f"imported {heavy}" if heavy else end.code)"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stderr) == (0, "")
+    assert "verify-traces" in answer.stdout

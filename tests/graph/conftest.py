@@ -1,0 +1,62 @@
+"""A loop of one's own: tiny settings, a vault in a temporary folder, an instance in memory."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from rr_assets import code_location
+from rr_assets.resources import SettingsResource, VaultResource
+from rr_engine.settings import load
+from rr_engine.vault import Vault
+
+TINY = Path(__file__).resolve().parents[1] / "data" / "tiny.toml"
+LOOP = ("games_db", "npz_dataset", "checkpoint", "elo", "champion", "curriculum")
+
+
+class Loop:
+    """Materialises parts of the graph with their checks, as a run would."""
+
+    def __init__(self, url: str, instance: dg.DagsterInstance) -> None:
+        self.vault = Vault.open(url)
+        self.instance = instance
+        self.settings = load(TINY)
+        self._resources = {"vault": VaultResource(url=url), "settings": SettingsResource()}
+        definitions = code_location()
+        assets = {asset.key.to_user_string(): asset for asset in definitions.assets or ()}
+        checks = list(definitions.asset_checks or ())
+        self._parts = {
+            name: [asset, *(check for check in checks if check.check_key.asset_key == asset.key)]
+            for name, asset in assets.items()
+        }
+
+    def materialize(self, *names: str, config: str | None = None) -> dg.ExecuteInProcessResult:
+        """Run assets and their checks; failures are in the result, not raised."""
+        parts = [part for name in names for part in self._parts[name]]
+        others = [asset for name, (asset, *_) in self._parts.items() if name not in names]
+        return dg.materialize(
+            [*parts, *others],
+            selection=dg.AssetSelection.assets(*names),
+            partition_key=config,
+            instance=self.instance,
+            resources=self._resources,
+            raise_on_error=False,
+        )
+
+
+@pytest.fixture
+def loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loop]:
+    monkeypatch.setenv("RR_SETTINGS", str(TINY))
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Loop(str(tmp_path / "vault"), instance)
+
+
+@pytest.fixture
+def failed_checks() -> Callable[[dg.ExecuteInProcessResult], dict[str, str]]:
+    """Checks that did not pass -> their description."""
+    return lambda result: {
+        evaluation.check_name: evaluation.description or ""
+        for evaluation in result.get_asset_check_evaluations()
+        if not evaluation.passed
+    }

@@ -1,0 +1,98 @@
+"""The instance of one machine: queue, pools, one writer per partition; and what users type works from a clean shell."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from rr_assets import code_location
+from rr_assets.coordinator import TaggingRunCoordinator, run_tags
+
+ROOT = Path(__file__).resolve().parents[2]
+DAGSTER = Path(sys.executable).with_name("dagster")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    shutil.copy(ROOT / "dagster_home" / "dagster.yaml", tmp_path)
+    return tmp_path
+
+
+def test_the_home_configures_what_it_should(home: Path) -> None:
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        assert isinstance(instance.run_coordinator, TaggingRunCoordinator)
+        assert not instance.telemetry_enabled
+        assert instance.run_monitoring_enabled
+        assert not instance.run_retries_max_retries == 0
+        settings = instance.get_settings("concurrency")
+    assert settings["pools"] == {"granularity": "run", "default_limit": 1}
+    limited = {limit["key"] for limit in settings["runs"]["tag_concurrency_limits"]}
+    graph = code_location().resolve_asset_graph()
+    partitioned = [key.path[-1] for key in graph.materializable_asset_keys if graph.get(key).partitions_def]
+    assert limited == {f"rr/writes/{name}" for name in partitioned}
+    assert all(limit["limit"] == 1 for limit in settings["runs"]["tag_concurrency_limits"])
+
+
+def test_a_run_is_tagged_by_what_it_writes() -> None:
+    assert run_tags({"games_db", "npz_dataset"}, "hex8_2p") == {
+        "rr/lane": "gpu",
+        "rr/config": "hex8_2p",
+        "rr/writes/games_db": "hex8_2p",
+        "rr/writes/npz_dataset": "hex8_2p",
+    }
+    assert run_tags({"selfplay_plan"}, None) == {"rr/lane": "cpu"}
+
+
+def test_a_launched_run_is_tagged_and_queued(home: Path) -> None:
+    tags = '{"dagster/partition": "square8_3p"}'
+    done = _dagster(home, "job", "launch", "-m", "rr_assets", "-j", "__ASSET_JOB", "--tags", tags)
+    assert done.returncode == 0, done.stderr
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        [run] = instance.get_runs()
+    assert run.status is dg.DagsterRunStatus.QUEUED
+    assert run.tags["rr/lane"] == "gpu"
+    assert run.tags["rr/config"] == run.tags["rr/writes/elo"] == run.tags["rr/writes/games_db"] == "square8_3p"
+
+
+def test_names_agree_everywhere() -> None:
+    workspace = yaml.safe_load((ROOT / "workspace.yaml").read_text())
+    module = workspace["load_from"][0]["python_module"]
+    assert (module["module_name"], module["location_name"]) == ("rr_assets", "rr_assets")
+
+
+def _dagster(home: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    clean = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    clean |= {"DAGSTER_HOME": str(home), "RR_VAULT": str(home / "vault"), "RR_SETTINGS": str(ROOT / "tests/data/tiny.toml")}
+    return subprocess.run(
+        [DAGSTER, *words], cwd=ROOT, env=clean | environ, capture_output=True, text=True, check=False, timeout=240
+    )
+
+
+def test_definitions_validate_from_a_clean_shell(home: Path) -> None:
+    done = _dagster(home, "definitions", "validate")
+    assert done.returncode == 0, done.stderr
+    assert "All code locations passed validation" in done.stderr + done.stdout
+
+
+def test_one_asset_materialises_from_a_clean_shell(home: Path) -> None:
+    words = ("asset", "materialize", "-m", "rr_assets", "--select", "games_db", "--partition")
+    done = _dagster(home, *words, "hex8_2p")
+    assert done.returncode == 0, done.stderr
+    assert len(list((home / "vault" / "games" / "hex8_2p").glob("*.parquet"))) == 2
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        event = instance.get_latest_materialization_event(dg.AssetKey("games_db"))
+        assert event is not None
+        assert event.asset_materialization is not None
+        assert event.asset_materialization.partition == "hex8_2p"
+        assert event.asset_materialization.metadata["games"].value == 8
+    wrong = _dagster(home, *words, "hex9_2p")
+    assert wrong.returncode != 0
+    assert "hex9_2p" in wrong.stderr + wrong.stdout
+    refused = _dagster(home, *words, "hex8_2p", RR_SELFPLAY__GAMES='"many"')
+    assert refused.returncode != 0
+    assert "selfplay.games" in refused.stderr + refused.stdout

@@ -1,0 +1,170 @@
+"""The loop turns: for every config, twice in a row, and it stops where something is wrong."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import dagster as dg
+import pytest
+
+from rr_engine.boards import CONFIGS, Config
+from rr_engine.records import shard
+from rr_engine.stages import candidate, crown, dataset, fleet, games, rating
+from rr_engine.stages.champion import champion_of
+from tests.graph.conftest import LOOP, Loop
+
+Failed = Callable[[dg.ExecuteInProcessResult], dict[str, str]]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.key)
+def test_every_config_turns(loop: Loop, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    if config.board.cells > 100:
+        for name, value in (("SELFPLAY__GAMES", "3"), ("MATCH__PAIRS", "1"), ("GATE__MAX_PAIRS", "1")):
+            monkeypatch.setenv(f"RR_{name}", value)
+    result = loop.materialize(*LOOP, config=config.key)
+    assert result.success
+    assert {e.check_name for e in result.get_asset_check_evaluations() if e.passed} == {
+        "every_game_replays",
+        "schema_and_ranges_hold",
+        "weights_are_finite_and_reload",
+        "enough_distinct_games",
+        "champion_loads_and_plays",
+        "curriculum_is_bounded",
+    }
+    champion = champion_of(loop.vault, config)
+    assert champion is not None
+    assert champion.pointer.number == 0
+    assert champion.card.sha256 == candidate.newest_candidate(loop.vault, config).sha256
+    data = dataset.newest_dataset(loop.vault, config)
+    assert champion.card.parents == (data.sha256,)
+    assert set(data.parents) == {card.sha256 for card in loop.vault.cards(games.KIND, config.key)}
+    versions = {
+        event.asset_key.to_user_string(): event.materialization.tags["dagster/data_version"]
+        for event in result.get_asset_materialization_events()
+    }
+    assert versions["npz_dataset"] == data.sha256
+    assert versions["champion"] == champion.card.sha256
+
+
+def test_the_second_turn_goes_on_where_the_first_stopped(loop: Loop) -> None:
+    config = Config.parse("hex8_2p")
+    for _ in range(2):
+        assert loop.materialize(*LOOP, config=config.key).success
+    shards = loop.vault.cards(games.KIND, config.key)
+    assert [card.facts["seeds"] for card in shards] == [[0, 4], [4, 8], [8, 12], [12, 16]]
+    digests = [record.digest for card in shards for record in shard.decode(loop.vault.path(card))]
+    assert len(set(digests)) == len(digests) == 16
+    newest = candidate.newest_candidate(loop.vault, config)
+    assert newest.parents[1] == loop.vault.pointers(config.key)[0].sha256  # trained from the champion
+    evaluation = rating.newest_matches(loop.vault, config)
+    assert set(evaluation.facts["results"]) == {"random", "greedy", "heuristic", "champion"}
+    names = {row["name"] for row in rating.ratings_of(loop.vault, config)}
+    assert names >= {"random", "greedy", "heuristic", f"checkpoint:{newest.sha256[:12]}"}
+
+
+def test_the_plan_covers_the_fleet_and_steers_the_next_games(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert loop.materialize(*LOOP, config="hex8_2p").success
+    result = loop.materialize("selfplay_plan", "leaderboard")
+    assert result.success
+    assert [e.check_name for e in result.get_asset_check_evaluations() if e.passed] == ["every_config_is_planned"]
+    plan = fleet.newest_plan(loop.vault)
+    assert set(plan) == {config.key for config in CONFIGS}
+    assert plan["hex8_2p"]["share"] < plan["square8_2p"]["share"]
+    assert "staleness" in plan["square8_2p"]["reason"]
+    page = loop.vault.get(loop.vault.cards(fleet.BOARD_KIND, fleet.ALL)[-1]).decode()
+    assert "hexagonal_4p" in page
+    monkeypatch.setenv("RR_SELFPLAY__GAMES", "0")
+    before = sum(card.rows for card in loop.vault.cards(games.KIND, "hex8_2p"))
+    assert loop.materialize("games_db", config="hex8_2p").success
+    made = sum(card.rows for card in loop.vault.cards(games.KIND, "hex8_2p")) - before
+    assert made == plan["hex8_2p"]["games"]
+
+
+def test_a_game_that_does_not_replay_stops_the_loop(
+    loop: Loop, failed_checks: Failed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = games.play_games
+
+    def lying(*args, **kwargs):
+        first, *rest = honest(*args, **kwargs)
+        wrong = replace(first.outcome, winner=1 - first.outcome.winner)
+        return [replace(first, outcome=wrong), *rest]
+
+    monkeypatch.setattr(games, "play_games", lying)
+    result = loop.materialize("games_db", "npz_dataset", config="hex8_2p")
+    assert not result.success
+    assert "replay gives" in failed_checks(result)["every_game_replays"]
+    assert not loop.vault.cards(dataset.KIND, "hex8_2p")  # nothing came after it
+
+
+def test_a_damaged_artefact_stops_the_stage_that_reads_it(loop: Loop) -> None:
+    assert loop.materialize("games_db", config="hex8_2p").success
+    card = loop.vault.cards(games.KIND, "hex8_2p")[0]
+    path = loop.vault.path(card)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+    result = loop.materialize("npz_dataset", config="hex8_2p")
+    assert not result.success
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    assert card.sha256 in str(failure.step_failure_data.error)
+    assert "found" in str(failure.step_failure_data.error)
+
+
+def test_a_bad_dataset_stops_training(loop: Loop, failed_checks: Failed, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = dataset.build_window
+
+    def skewed(*args, **kwargs):
+        window = honest(*args, **kwargs)
+        return replace(window, policy=window.policy * 2)
+
+    assert loop.materialize("games_db", config="hex8_2p").success
+    monkeypatch.setattr(dataset, "build_window", skewed)
+    result = loop.materialize("npz_dataset", "checkpoint", config="hex8_2p")
+    assert not result.success
+    assert "policy target" in failed_checks(result)["schema_and_ranges_hold"]
+    assert not loop.vault.cards(candidate.KIND, "hex8_2p")
+
+
+def test_a_stage_without_its_input_says_what_to_do(loop: Loop) -> None:
+    for name, missing in (
+        ("npz_dataset", "materialise games_db first"),
+        ("checkpoint", "materialise npz_dataset first"),
+        ("elo", "materialise checkpoint first"),
+        ("champion", "materialise elo first"),
+    ):
+        result = loop.materialize(name, config="square8_2p")
+        assert not result.success
+        [failure] = [event for event in result.all_events if event.is_step_failure]
+        assert missing in str(failure.step_failure_data.error)
+
+
+def test_repeated_games_fail_the_evaluation(
+    loop: Loop, failed_checks: Failed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert loop.materialize("games_db", "npz_dataset", "checkpoint", config="hex8_2p").success
+    honest = rating.play_match
+
+    def repeating(*args, **kwargs):
+        result = honest(*args, **kwargs)
+        return replace(result, played=(result.played[0],) * len(result.played))
+
+    monkeypatch.setattr(rating, "play_match", repeating)
+    result = loop.materialize("elo", "champion", config="hex8_2p")
+    assert not result.success
+    assert "only 1 of 4 games differ" in failed_checks(result)["enough_distinct_games"]
+    assert champion_of(loop.vault, Config.parse("hex8_2p")) is None
+
+
+def test_a_damaged_champion_fails_its_check(loop: Loop) -> None:
+    config = Config.parse("hex8_2p")
+    assert loop.materialize(*LOOP, config=config.key).success
+    champion = champion_of(loop.vault, config)
+    assert champion is not None
+    facts, problems = crown.check_champion(loop.vault, config)
+    assert (facts["generation"], problems) == (0, [])
+    path = loop.vault.path(champion.card)
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes()[:-1])
+    _, problems = crown.check_champion(loop.vault, config)
+    assert champion.card.sha256 in problems[0]
