@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from rr_engine.heuristic.source import code_digest
 from rr_engine.nn.checkpoint import Checkpoint
+from rr_engine.nn.evaluator import evaluate
 from rr_engine.nn.features import encode
-from rr_engine.nn.network import Batch, log_policy
 from rr_engine.players.positions import Choice, Float64Array, Positions, best_moves, sampled_moves
 
 _ROWS = 256  # positions in one call of the network
@@ -36,12 +35,9 @@ class NetworkPlayer:
         moves = np.where(positions.temperature > 0, sampled_moves(positions, policy), best_moves(positions, log_p))
         return Choice(moves, policy)
 
-    @torch.inference_mode()
     def _log_policy(self, positions: Positions) -> Float64Array:
         encoded = encode(positions.config, positions.states, positions.moves, positions.offsets)
-        batch = Batch.of(encoded)
-        logits, _ = self._checkpoint.network(batch, positions.config.board)
-        return log_policy(logits, batch.decision, len(positions)).double().numpy()
+        return evaluate(self._checkpoint, encoded, positions.config.board)[0]
 
 
 def _normalised(log_p: Float64Array, positions: Positions) -> Float64Array:

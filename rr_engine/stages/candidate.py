@@ -76,16 +76,12 @@ def make_candidate(
 
 def _probe(vault: Vault, data: Card, checkpoint: Checkpoint) -> list[float]:
     """Outputs on the first decisions of a dataset, rounded: what a reload must give again."""
-    import torch
-
-    from rr_engine.nn.network import Batch
+    from rr_engine.nn.evaluator import evaluate
 
     window = dataset.load_dataset(vault, data)
     encoded, _, _ = select(window, np.arange(min(_PROBES, window.samples)))
-    with torch.inference_mode():
-        policy, value = checkpoint.network(Batch.of(encoded), window.config.board)
-    value = value[torch.isfinite(value)]
-    return [round(number, 4) for number in torch.cat([policy[:_PROBES], value[:_PROBES]]).tolist()]
+    policy, value = evaluate(checkpoint, encoded, window.config.board)
+    return [round(number, 4) for number in np.concatenate((policy[:_PROBES], value[:, 0])).tolist()]
 
 
 def newest_candidate(vault: Vault, config: Config) -> Card:

@@ -115,8 +115,9 @@ def test_lists_handed_out_stay_as_they_were():
             array[0] = array[1]
 
 
-def test_buffers_grow_beyond_their_first_size():
-    batch = Batch("hex8_2p", 300)  # 183 placements each, in buffers that begin with room for 5,678 moves
+@pytest.mark.parametrize("threads", [1, 2])
+def test_buffers_grow_beyond_their_first_size(threads):
+    batch = Batch("hex8_2p", 300, threads=threads)  # 183 placements each, buffers begin with room for 5,678 moves
     assert batch.config.legal_capacity < 300 * 183 == len(batch.legal.moves)
     kept = batch.step([batch.legal.of(0)[0]], [0])  # all other lists are copied
     assert len(kept.moves) == 299 * 183 + kept.counts[0]

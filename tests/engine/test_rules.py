@@ -186,6 +186,16 @@ class TestRecoveryLine:
         game.play("R44-35L@7")
         assert [place for place in markers if at(game, *place) == "#a"] == [(3, 0), (3, 1), (3, 2), (3, 3)]
 
+    def test_a_marker_that_cannot_slide_recovers_nothing(self):
+        game = position(
+            seat="b",
+            stacks={(7, 7): "ab"},
+            markers={(0, 0): "a", (1, 0): "b", (0, 1): "b", (1, 1): "b"},
+            hands=(0, 0),
+        )
+        game.play("M63-61")
+        assert (game.player, game.state[0]["turn"]) == (1, 2)
+
     def test_the_old_cell_of_the_slid_marker_counts_as_empty(self):
         game = position(stacks={(7, 0): "ab"}, markers={(0, 4): "a", (1, 4): "a", (2, 4): "a"}, hands=(0, 5))
         assert starting(game, "R") and all("F@" in text for text in starting(game, "R") if text != "R-")
@@ -200,6 +210,28 @@ def finished(key: str, winner: int, **fields: list[int]) -> tuple[int, ...]:
     outcome = outcome_of(state)
     assert outcome is not None
     return outcome.ranks
+
+
+class TestLastPlayerStanding:
+    """Rules 6.4, beyond the clock above."""
+
+    def after_a_round_lost_its_first_seat(self, *, counted_for: int) -> tuple[int, int, int]:
+        """(first seat, counted seat, count) at b's turn, after seat c, which began the round, went out."""
+        state = position("square8_3p", stacks={(0, 0): "a", (7, 7): "b", (5, 0): "bc"}, hands=(0, 0, 0)).state
+        state["on_board"][0, 2], state["rings"][0, 5], state["stacks"][0, 1:3] = 0, 5, (2, 0)
+        state["owner"][0, 5], state["cap"][0, 5] = 1, 2
+        state["tops"][0, 1, 0], state["tops"][0, 2, 0] = state["tops"][0, 2, 0], 0
+        state["lps_first"], state["lps_seen"], state["lps_seat"], state["lps_count"] = 2, 0b101, counted_for, 1
+        batch = Batch.from_states("square8_3p", state)
+        batch.step([move.parse(batch.config.board, "M0-8")])
+        after = batch.states[0]
+        return int(after["lps_first"]), int(after["lps_seat"]), int(after["lps_count"])
+
+    def test_the_next_seat_begins_a_round_and_the_count_stays(self):
+        assert self.after_a_round_lost_its_first_seat(counted_for=0) == (1, 0, 1)
+
+    def test_but_not_the_count_of_a_seat_that_went_out(self):
+        assert self.after_a_round_lost_its_first_seat(counted_for=2) == (1, -1, 0)
 
 
 class TestRanks:

@@ -1,10 +1,17 @@
 """The instance of one machine: queue, pools, one writer per partition; and what users type works from a clean shell."""
 
+import http.client
+import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -14,6 +21,7 @@ from rr_assets import code_location
 from rr_assets.coordinator import TaggingRunCoordinator, run_tags
 
 ROOT = Path(__file__).resolve().parents[2]
+TINY = ROOT / "tests" / "data" / "tiny.toml"
 DAGSTER = Path(sys.executable).with_name("dagster")
 
 
@@ -28,7 +36,7 @@ def test_the_home_configures_what_it_should(home: Path) -> None:
         assert isinstance(instance.run_coordinator, TaggingRunCoordinator)
         assert not instance.telemetry_enabled
         assert instance.run_monitoring_enabled
-        assert not instance.run_retries_max_retries == 0
+        assert instance.run_retries_max_retries == 1
         settings = instance.get_settings("concurrency")
     assert settings["pools"] == {"granularity": "run", "default_limit": 1}
     limited = {limit["key"] for limit in settings["runs"]["tag_concurrency_limits"]}
@@ -67,7 +75,11 @@ def test_names_agree_everywhere() -> None:
 
 def _dagster(home: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
     clean = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    clean |= {"DAGSTER_HOME": str(home), "RR_VAULT": str(home / "vault"), "RR_SETTINGS": str(ROOT / "tests/data/tiny.toml")}
+    clean |= {
+        "DAGSTER_HOME": str(home),
+        "RR_VAULT": str(home / "vault"),
+        "RR_SETTINGS": str(ROOT / "tests/data/tiny.toml"),
+    }
     return subprocess.run(
         [DAGSTER, *words], cwd=ROOT, env=clean | environ, capture_output=True, text=True, check=False, timeout=240
     )
@@ -96,3 +108,48 @@ def test_one_asset_materialises_from_a_clean_shell(home: Path) -> None:
     refused = _dagster(home, *words, "hex8_2p", RR_SELFPLAY__GAMES='"many"')
     assert refused.returncode != 0
     assert "selfplay.games" in refused.stderr + refused.stdout
+
+
+def _ask(port: int, query: str) -> dict[str, Any]:
+    body = json.dumps({"query": query}).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/graphql", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)["data"]
+
+
+def test_dagster_dev_serves_the_graph(home: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environ = os.environ | {"DAGSTER_HOME": str(home), "RR_VAULT": str(home / "vault")}
+    with (home / "dev.log").open("w") as log:
+        dev = subprocess.Popen(
+            [DAGSTER, "dev", "-h", "127.0.0.1", "-p", str(port)],
+            cwd=ROOT, env=environ, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    try:
+        served = _wait_for_assets(port, dev)
+    finally:
+        os.killpg(dev.pid, signal.SIGINT)
+        try:
+            dev.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(dev.pid, signal.SIGKILL)
+            dev.wait(20)
+    graph = code_location().resolve_asset_graph()
+    assert served == {key.path[-1] for key in graph.materializable_asset_keys}
+
+
+def _wait_for_assets(port: int, dev: subprocess.Popen[bytes]) -> set[str]:
+    """Names of the assets served, once the code location has loaded."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert dev.poll() is None, "dagster dev has ended"
+        try:
+            found = _ask(port, "{ assetNodes { assetKey { path } } }")["assetNodes"]
+        except (OSError, http.client.HTTPException):
+            found = []
+        if found:
+            return {node["assetKey"]["path"][-1] for node in found}
+        time.sleep(1)
+    raise AssertionError("dagster dev served no asset within two minutes")

@@ -139,9 +139,7 @@ def test_a_stage_without_its_input_says_what_to_do(loop: Loop) -> None:
         assert missing in str(failure.step_failure_data.error)
 
 
-def test_repeated_games_fail_the_evaluation(
-    loop: Loop, failed_checks: Failed, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_repeated_games_fail_the_evaluation(loop: Loop, failed_checks: Failed, monkeypatch: pytest.MonkeyPatch) -> None:
     assert loop.materialize("games_db", "npz_dataset", "checkpoint", config="hex8_2p").success
     honest = rating.play_match
 
