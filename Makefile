@@ -1,7 +1,7 @@
 # `make run` and `make test` do all set-up themselves; they need Python 3.11 or newer and a C compiler at most.
 
 .DEFAULT_GOAL := help
-.PHONY: run test ui format clean help
+.PHONY: run test coverage ui format clean help
 
 # The first interpreter here that is new enough.
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
@@ -14,9 +14,16 @@ export DAGSTER_HOME ?= $(CURDIR)/dagster_home
 LOOP := games_db,npz_dataset,checkpoint,elo,champion,curriculum
 FLEET := selfplay_plan,leaderboard
 
+# What reaches every kernel and does not take long without the compiler.
+KERNEL_TESTS := $(addprefix tests/engine/test_, traces.py rules.py batch.py playout.py records.py network.py)
+
+# Progress and results on the console; every event is in Dagster's log.
+MATERIALIZE := $(BIN)/dagster asset materialize -m rr_assets \
+	--config-json '{"loggers": {"console": {"config": {"log_level": "INFO"}}}}'
+
 run: $(INSTALLED) ## one turn of the loop for CONFIG (hex8_2p)
-	$(BIN)/dagster asset materialize -m rr_assets --select $(LOOP) --partition $(CONFIG)
-	$(BIN)/dagster asset materialize -m rr_assets --select $(FLEET)
+	$(MATERIALIZE) --select $(LOOP) --partition $(CONFIG)
+	$(MATERIALIZE) --select $(FLEET)
 	@echo
 	$(BIN)/rr standings --config $(CONFIG)
 	@echo "To look at the graph, its runs and every number: make ui, then open http://127.0.0.1:3000"
@@ -27,6 +34,11 @@ test: $(INSTALLED) ## formatter, linter, types, import layers, house rules and a
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
 	$(BIN)/pytest
+
+coverage: export NUMBA_DISABLE_JIT = 1
+coverage: $(INSTALLED) ## lines and branches of the kernels that tests reach, counted without the compiler
+	$(BIN)/coverage run --source=rr_engine.kernels -m pytest -q $(KERNEL_TESTS)
+	$(BIN)/coverage report --fail-under=95
 
 ui: $(INSTALLED) ## Dagster's pages and its daemon
 	$(BIN)/dagster dev

@@ -71,7 +71,8 @@ class SelfplaySettings(Section):
     temperature: Temperature = 1.0  # of the move choice, in the first part of a game
     temperature_late: Temperature = 0.2  # of the move choice, afterwards
     temperature_share: Share = 0.15  # length of the first part, over the decisions of a typical game
-    opening_decisions: Natural = 8  # random decisions a game starts with, at most
+    opening_decisions: Natural = 8  # random decisions a game starts with: this many or down to half
+    min_distinct: Share = 0.98  # different games over games made, at least
     seed: Natural = 0  # root of all random numbers of the run
 
 
@@ -101,7 +102,7 @@ class NetworkSettings(Section):
 class TrainingSettings(Section):
     """One training run."""
 
-    epochs: Count = 15  # passes over the window, at most
+    epochs: Count = 8  # passes over the window, at most
     batch_size: Count = 128  # decisions per step
     learning_rate: Rate = 2e-3  # peak of the schedule
     weight_decay: Rate = 1e-3  # per step, decoupled
@@ -109,7 +110,7 @@ class TrainingSettings(Section):
     warmup_epochs: Natural = 1  # epochs until the peak is reached
     label_smoothing: Rate = 0.05  # of the policy targets
     value_weight: Amount = 1.0  # of the value loss, against the policy loss
-    patience: Count = 5  # epochs without a better validation loss before stopping
+    patience: Count = 2  # epochs without a better validation loss before stopping
     seed: Natural = 0  # of the first weights, the split and the order
 
 

@@ -44,5 +44,17 @@ def every_game_replays(
 ) -> dg.AssetCheckResult:
     """Every stored game of the newest run replays, decision by decision, to its recorded result."""
     opened = vault.open(settings.load())
-    facts = games.check_games(opened, games.newest_batch(opened, Config.parse(context.partition_key)))
-    return metadata.judged(facts["problems"], facts)
+    facts, problems = games.check_replays_of(opened, games.newest_batch(opened, Config.parse(context.partition_key)))
+    return metadata.judged(problems, facts)
+
+
+@dg.asset_check(asset=games_db, partitions_def=CONFIG_PARTITIONS, blocking=True)
+def games_are_whole_and_distinct(
+    context: dg.AssetCheckExecutionContext, vault: VaultResource, settings: SettingsResource
+) -> dg.AssetCheckResult:
+    """Nothing that the newest run produced is missing, and its games differ from each other."""
+    loaded = settings.load()
+    opened = vault.open(loaded)
+    cards = games.newest_batch(opened, Config.parse(context.partition_key))
+    facts, problems = games.check_distinct(opened, cards, loaded.selfplay)
+    return metadata.judged(problems, facts)

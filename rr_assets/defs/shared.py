@@ -9,5 +9,6 @@ from rr_assets.resources import SettingsResource, VaultResource
 def shared() -> dg.Definitions:
     """Resources under the names assets ask for; steps run in the run's own process, runs are kept apart already."""
     return dg.Definitions(
-        resources={"vault": VaultResource(), "settings": SettingsResource()}, executor=dg.in_process_executor
+        resources={"vault": VaultResource(), "settings": SettingsResource()},
+        executor=dg.in_process_executor,
     )

@@ -19,9 +19,7 @@ from rr_engine.stages import crown, rating
     owners=["team:ringrift"],
     code_version=str(rating.SCHEMA_VERSION),
 )
-def elo(
-    context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource
-) -> dg.MaterializeResult:
+def elo(context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource) -> dg.MaterializeResult:
     """Matches of the newest candidate against anchors and champion, and one rating fit over all matches so far."""
     loaded = settings.load()
     rated = rating.rate_candidate(

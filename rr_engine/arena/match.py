@@ -20,7 +20,7 @@ from rr_engine.players.simple import RandomPlayer
 
 _AT_ONCE = 1024  # games on the table together, at most
 _OPENING, _GAME = 0, 1  # salts of the two kinds of seeds
-Progress = Callable[[int], None]  # told how many games have newly ended
+Progress = Callable[[int, int], None]  # told after every step: games ended and decisions made in it
 
 
 @dataclass(frozen=True)
@@ -182,8 +182,8 @@ def _play_groups(
             if chosen.any():
                 moves[chosen] = player.choose(positions.take(np.flatnonzero(chosen))).moves
         table.step(moves)
-        if progress and len(running) > len(table.running):
-            progress(len(running) - len(table.running))
+        if progress is not None:
+            progress(len(running) - len(table.running), len(running))
     winners = table.states["winner"]
     agents = np.where(table.states["swapped"] != 0, 1 - winners, winners)
     return [

@@ -2,11 +2,11 @@
 
 The model is Bradley-Terry with two seats, Plackett-Luce for the first place with more: a player at strength e^r wins
 with its share of the strengths at the table, a player in several seats counting as often. The fit is the maximum of the
-likelihood by scipy's trust-region Newton method, the intervals come from the observed information at that point. scipy
-is a dependency anyway and its optimiser is maintained; choix, the library for such models, gives point estimates
-without information and knows no player in several seats.
+likelihood by scipy's trust-region Newton method. An interval ends where the likelihood ratio rejects at 5 %, the others
+moving along as the observed information says; so it may be lopsided. scipy is a dependency anyway and its optimiser is
+maintained; choix, the library for such models, gives point estimates alone and knows no player in several seats.
 
-A record without a loss would put its player at infinity. So any two players who met count as having played a tenth of a
+A record without a loss would put its player at infinity. So any two players who met count as having played a fifth of a
 game more, shared as equals would share it.
 """
 
@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 
 from rr_engine.arena.score import ELO_PER_NAT, Interval
 from rr_engine.errors import DataError
 
 PINNED = "random"
-_VIRTUAL_GAMES = 0.1  # per pair that met; one whole game pulled ratings of 1000 down by 50 Elo in simulation
-_NORMAL_95 = 1.96  # standard errors to either side
+_VIRTUAL_GAMES = 0.2  # per pair that met; one whole game pulled ratings of 1000 down by 50 Elo in simulation
+_HALF_CHI_95 = 1.9207  # half the 95 % point of chi-square with one degree of freedom
 
 Floats = NDArray[np.float64]
 
@@ -90,14 +90,30 @@ def fit(tallies: Sequence[Tally], *, pinned: str) -> dict[str, Rating]:
     solution = minimize(
         _loss, np.zeros(len(others)), args=(table,), method="trust-exact", jac=_gradient, hess=_information
     )
-    covariance = np.linalg.inv(_information(solution.x, table)) if others else np.zeros((0, 0))
-    games = {player: sum(tally.games for tally in tallies if player in (tally.a, tally.b)) for player in index}
-    ratings = {pinned: Rating(0.0, Interval(0.0, 0.0), sum(t.games for t in tallies if pinned in (t.a, t.b)))}
+    spread = np.linalg.inv(_information(solution.x, table)) if others else np.zeros((0, 0))
+    games = {
+        player: sum(tally.games for tally in tallies if player in (tally.a, tally.b)) for player in [pinned, *others]
+    }
+    ratings = {pinned: Rating(0.0, Interval(0.0, 0.0), games[pinned])}
     for player, place in index.items():
-        elo = float(solution.x[place]) * ELO_PER_NAT
-        spread = _NORMAL_95 * float(np.sqrt(covariance[place, place])) * ELO_PER_NAT
-        ratings[player] = Rating(elo, Interval(elo - spread, elo + spread), games[player])
+        bounds = [solution.x[place] + _reach(solution.x, sign * spread[place], table)[place] for sign in (-1, 1)]
+        low, high = (float(bound) * ELO_PER_NAT for bound in bounds)
+        ratings[player] = Rating(float(solution.x[place]) * ELO_PER_NAT, Interval(low, high), games[player])
     return ratings
+
+
+def _reach(ratings: Floats, direction: Floats, table: _Table) -> Floats:
+    """How far `ratings` may move along `direction` until the likelihood ratio rejects them at 5 %."""
+    limit = _loss(ratings, table) + _HALF_CHI_95
+
+    def excess(steps: float) -> float:
+        return _loss(ratings + steps * direction, table) - limit
+
+    steps = 1.0
+    while excess(steps) < 0:
+        steps *= 2
+    found: Any = brentq(excess, 0, steps)
+    return found * direction
 
 
 @dataclass(frozen=True)

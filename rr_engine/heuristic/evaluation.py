@@ -5,11 +5,11 @@ Everything compiled stands in this file, because Numba's cache notices changes i
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from rr_engine.kernels.bits import lowest_bit, popcount
+from rr_engine.kernels import bits
 from rr_engine.kernels.ending import check_end_of_turn
 from rr_engine.kernels.jit import entry, kernel
 from rr_engine.kernels.layout import (
@@ -20,9 +20,11 @@ from rr_engine.kernels.layout import (
     FORWARD,
     LELIM,
     LINE,
-    MOVE,
+    NO_MOVE,
+    NONE_YET,
     OVER,
     PLACE,
+    PLACEMENT,
     RING_BITS,
     SWAP,
     TELIM,
@@ -34,49 +36,35 @@ from rr_engine.kernels.reach import passable_run
 from rr_engine.kernels.recovery import is_eligible
 from rr_engine.kernels.turn import apply_move
 
-(
-    VICTORY,
-    NO_STACKS,
-    RING_THRESHOLD,
-    TERRITORY_THRESHOLD,
-    VICTORY_PROXIMITY,
-    ELIMINATED,
-    STACKS,
-    CLOSURE,
-    SINGLE_STACK,
-    TERRITORY,
-    VULNERABLE,
-    OVERTAKE,
-    RECOVERY_ELIGIBLE,
-    LINE_POTENTIAL,
-    CHAIN_RISK,
-    CAP_HEIGHT,
-    OPPONENT_THREAT,
-    LINE_CONNECTIVITY,
-    OPPONENT_VICTORY,
-    BURIED_RECOVERY,
-    CHAIN_POTENTIAL,
-    STACK_HEIGHT,
-    TERRITORY_SAFETY,
-    TEMPO,
-    EXPANSION,
-    FOUR,
-    BLOCKED,
-    CENTRE,
-    MOBILITY,
-    STACK_MOBILITY,
-    FORCED_RISK,
-    HAND,
-    BURIED,
-    ADJACENCY,
-    MARKER,
-    GAP,
-) = range(36)
+lowest_bit: Any = bits.lowest_bit  # intrinsics, whose types only Numba sees
+popcount: Any = bits.popcount
+
+# Columns of the features; their names and weights stand in `weights`, in this order.
+VICTORY, NO_STACKS, RING_THRESHOLD, TERRITORY_THRESHOLD, VICTORY_PROXIMITY, ELIMINATED, STACKS, CLOSURE = range(8)
+SINGLE_STACK, TERRITORY, VULNERABLE, OVERTAKE, RECOVERY_ELIGIBLE, LINE_POTENTIAL, CHAIN_RISK = range(8, 15)
+CAP_HEIGHT, OPPONENT_THREAT, LINE_CONNECTIVITY, OPPONENT_VICTORY, BURIED_RECOVERY, CHAIN_POTENTIAL = range(15, 21)
+STACK_HEIGHT, TERRITORY_SAFETY, TEMPO, EXPANSION, FOUR, BLOCKED, CENTRE, MOBILITY = range(21, 29)
+STACK_MOBILITY, FORCED_RISK, HAND, BURIED, ADJACENCY, MARKER, GAP = range(29, 36)
 
 
-@kernel
-def measure(g: Any, s: Any, centre: Any, hit: Any, f: Any) -> None:
-    """Fill `f[seat, feature]` for every seat of the state; `hit` is a row map to work in."""
+ONE, ALL = np.int64(1), np.int64(1 << 30)
+
+
+class Desk(NamedTuple):
+    """What a worker needs besides the game: the tables it reads and the memory it works in."""
+
+    weights: Any  # [features]
+    centre: Any  # [cells] 1 in the middle of the board, 0 at its edge
+    spare: Any  # [2] states
+    scratch: Any  # [1] `layout.SCRATCH`
+    lists: Any  # [2, legal capacity] moves
+    probes: Any  # [legal capacity] values
+    features: Any  # [MAX_SEATS, features]
+
+
+@entry
+def measure(g: Any, s: Any, hit: Any, centre: Any, f: Any) -> None:
+    """Fill `f[seat, feature]` for every seat of the state; `centre` weighs cells, `hit` is a row map to work in."""
     seats = s["seats"]
     for seat in range(seats):
         for feature in range(f.shape[1]):
@@ -84,7 +72,7 @@ def measure(g: Any, s: Any, centre: Any, hit: Any, f: Any) -> None:
     for row in range(g["rows"]):
         hit[row] = 0
     for seat in range(seats):
-        _measure_stacks(g, s, centre, hit, f, seat)
+        _measure_stacks(g, s, hit, centre, f, seat)
     for seat in range(seats):
         _measure_rows(g, s, hit, f, seat)
         _measure_lines(g, s, f, seat)
@@ -93,7 +81,7 @@ def measure(g: Any, s: Any, centre: Any, hit: Any, f: Any) -> None:
 
 
 @kernel
-def _measure_stacks(g: Any, s: Any, centre: Any, hit: Any, f: Any, seat: int) -> None:
+def _measure_stacks(g: Any, s: Any, hit: Any, centre: Any, f: Any, seat: int) -> None:
     for row in range(g["rows"]):
         tops = np.int64(s["tops"][seat, row])
         while tops:
@@ -198,33 +186,35 @@ def _measure_rows(g: Any, s: Any, hit: Any, f: Any, seat: int) -> None:
 
 @kernel
 def _measure_lines(g: Any, s: Any, f: Any, seat: int) -> None:
-    """Markers of one colour in a row, and the cells that would complete a line."""
+    """Markers of one colour in a row, and windows that could become lines."""
     if s["markers"][seat] < 2:
         return
-    pairs_in_all = 0
+    short = s["line_length"] == 3
+    pairs = 0
     gaps = 0
-    fours = 0
     chances = 0
+    fours = 0
     for line in range(g["lines"]):
-        marks = np.int64(s["marks"][seat, line])
-        if marks & (marks - 1) == 0:
+        first = np.int64(s["marks"][seat, line])
+        if first & (first - 1) == 0:
             continue
         free = ~np.int64(s["blocked"][line])
-        pairs = marks & marks >> 1
-        split = marks & marks >> 2 & ~(marks >> 1) & free >> 1
-        pairs_in_all += popcount(pairs)
-        gaps += popcount(split)
-        fours += popcount(pairs & pairs >> 2)
-        if s["line_length"] == 3:
-            chances += popcount(split) + popcount(pairs << 2 & free) + popcount(pairs >> 1 & free)
-        else:
-            triples = pairs & marks >> 2
-            chances += popcount(triples << 3 & free) + popcount(triples >> 1 & free)
-            chances += popcount(pairs & marks >> 3 & free >> 2) + popcount(marks & pairs >> 2 & free >> 1)
-    f[seat, LINE_CONNECTIVITY] = pairs_in_all
+        free &= free >> 1 & free >> 2  # windows of three cells, by their first
+        second, third, fourth = first >> 1, first >> 2, first >> 3
+        together = first & second
+        pairs += popcount(together)
+        gaps += popcount(first & third & ~second & free)
+        if short:
+            chances += popcount((together | first & third | second & third) & free)
+        free &= free >> 1
+        apart = third & fourth
+        if not short:
+            chances += popcount((together | apart | (first | second) & (third | fourth)) & free)
+        fours += popcount((together & (third | fourth) | apart & (first | second)) & free)
+    f[seat, LINE_CONNECTIVITY] = pairs
     f[seat, GAP] = gaps
-    f[seat, FOUR] = fours
     f[seat, LINE_POTENTIAL] = chances
+    f[seat, FOUR] = fours
 
 
 @kernel
@@ -251,11 +241,12 @@ def _measure_race(s: Any, f: Any) -> None:
     for seat in range(s["seats"]):
         rings = min(1.0, s["elim"][seat] / s["elim_goal"])
         ground = min(1.0, s["terr"][seat] / s["terr_goal"])
-        f[seat, RING_THRESHOLD] = rings
-        f[seat, TERRITORY_THRESHOLD] = ground
-        f[seat, VICTORY_PROXIMITY] = max(rings, ground) ** 2
-        f[seat, TERRITORY_SAFETY] = (2 * s["terr"][seat] - total) / s["terr_goal"]
-        won = rings == 1.0 or (ground == 1.0 and 2 * s["terr"][seat] > total)
+        leads = 2 * s["terr"][seat] > total
+        f[seat, RING_THRESHOLD] = rings**2
+        f[seat, TERRITORY_THRESHOLD] = ground**2
+        f[seat, VICTORY_PROXIMITY] = max(rings, ground) ** 4
+        f[seat, TERRITORY_SAFETY] = leads
+        won = rings == 1.0 or (ground == 1.0 and leads)
         f[seat, VICTORY] = s["winner"] == seat if s["phase"] == OVER else won
     for seat in range(s["seats"]):
         for other in range(s["seats"]):
@@ -263,14 +254,32 @@ def _measure_race(s: Any, f: Any) -> None:
                 f[seat, OPPONENT_VICTORY] = max(f[seat, OPPONENT_VICTORY], f[other, VICTORY_PROXIMITY])
 
 
-@entry
-def measure_entry(g: Any, s: Any, centre: Any, hit: Any, f: Any) -> None:
-    measure(g, s, centre, hit, f)
+@kernel
+def _finish_turn(g: Any, s: Any, scratch: Any, out: Any) -> None:
+    """Play on to the end of the turn: no optional capture, every line whole, every region, the cheapest payments."""
+    phase = s["phase"]
+    while phase != OVER:
+        n = NONE_YET if phase == CAP else list_legal(g, s, scratch, out)
+        if n > 0:
+            pays = phase in (LELIM, TELIM, FE)
+            apply_move(g, s, scratch, out[_cheapest(s, out, n) if pays else 0])
+        elif phase == LINE:
+            s["phase"] = TERR
+        elif phase == TERR:
+            s["phase"] = FE
+        elif phase == FE:
+            break
+        else:
+            s["active"] = -1
+            s["phase"] = LINE
+        phase = s["phase"]
+    check_end_of_turn(g, s)
+    s["player"] = (s["player"] + 1) % s["seats"]
 
 
 @kernel
-def _payer(s: Any, out: Any, n: int) -> int:
-    """The choice that costs the smallest cap."""
+def _cheapest(s: Any, out: Any, n: int) -> int:
+    """Index of the payment from the smallest cap."""
     best = 0
     for index in range(1, n):
         if s["cap"][field_a(out[index])] < s["cap"][field_a(out[best])]:
@@ -279,42 +288,15 @@ def _payer(s: Any, out: Any, n: int) -> int:
 
 
 @kernel
-def finish_turn(g: Any, s: Any, scratch: Any, out: Any) -> None:
-    """Play the rest of the turn."""
-    while True:
-        phase = s["phase"]
-        if phase == CAP:
-            s["phase"] = LINE
-            s["active"] = -1
-            continue
-        n = list_legal(g, s, scratch, out)
-        if n == 0:
-            s["active"] = -1
-            if phase == LINE:
-                s["phase"] = TERR
-            elif phase == TERR:
-                s["phase"] = FE
-            elif phase == FE:
-                break
-            else:
-                s["phase"] = LINE
-            continue
-        pick = 0
-        if phase == LELIM or phase == TELIM or phase == FE:
-            pick = _payer(s, out, n)
-        apply_move(g, s, scratch, out[pick])
-    check_end_of_turn(g, s)
-
-
-@kernel
-def judge_state(g: Any, s: Any, weights: Any, centre: Any, hit: Any, f: Any, seat: int) -> float:
-    measure(g, s, centre, hit, f)
+def _worth(g: Any, s: Any, desk: Any, seat: int) -> float:
+    """What the position is worth to `seat`: its weighted features less those of its best opponent."""
+    measure(g, s, desk.scratch[0]["other"], desk.centre, desk.features)
     own = 0.0
-    best = -1e9
+    best = -np.inf
     for other in range(s["seats"]):
         total = 0.0
-        for feature in range(f.shape[1]):
-            total += weights[feature] * f[other, feature]
+        for feature in range(len(desk.weights)):
+            total += desk.weights[feature] * desk.features[other, feature]
         if other == seat:
             own = total
         else:
@@ -323,34 +305,62 @@ def judge_state(g: Any, s: Any, weights: Any, centre: Any, hit: Any, f: Any, sea
 
 
 @kernel
-def value_leaf(g, s, scratch, weights, centre, hit, f, out, seat, mode):
-    if mode > 0 and s["phase"] != MOVE and s["phase"] != PLACE:
-        finish_turn(g, s, scratch, out)
-        if s["phase"] != OVER:
-            s["player"] = (s["player"] + 1) % s["seats"]
-    return judge_state(g, s, weights, centre, hit, f, seat)
+def _worth_after(g: Any, desk: Any, spare: int, move: int) -> float:
+    """What `move` is worth to the mover of `desk.spare[spare]`, which is used up, once its turn has ended."""
+    s = desk.spare[spare]
+    seat = np.int64(s["player"])
+    if move != NO_MOVE:
+        apply_move(g, s, desk.scratch[0], move)
+    _finish_turn(g, s, desk.scratch[0], desk.lists[1])
+    return _worth(g, s, desk, seat)
+
+
+@kernel
+def _worth_opened(g: Any, s: Any, desk: Any, move: int, tries: int) -> float:
+    """What `move`, which ends the placement of `s`, is worth by the best of the first `tries` moves after it."""
+    desk.spare[0] = s
+    apply_move(g, desk.spare[0], desk.scratch[0], move)
+    n = list_legal(g, desk.spare[0], desk.scratch[0], desk.lists[0])
+    if n == 0:
+        return _worth_after(g, desk, np.int64(0), NO_MOVE)
+    best = -np.inf
+    for index in range(min(n, tries)):
+        desk.spare[1] = desk.spare[0]
+        best = max(best, _worth_after(g, desk, np.int64(1), desk.lists[0][index]))
+    return best
+
+
+@kernel
+def _value_placements(g: Any, s: Any, desk: Any, beam: int, legal: Any, values: Any) -> None:
+    """Values of the decisions of phase `place`, each by the best move after it.
+
+    Every placement is first tried with one move only; the `beam` best of them then with all.
+    """
+    probes = desk.probes[: len(legal)]
+    for index in range(len(legal)):
+        placed = kind_of(legal[index]) == PLACEMENT
+        if kind_of(legal[index]) != SWAP:
+            values[index] = _worth_opened(g, s, desk, legal[index], ONE if placed else ALL)
+        probes[index] = values[index] if placed else -np.inf
+    for _ in range(min(beam, len(legal))):
+        index = np.argmax(probes)
+        if probes[index] == -np.inf:
+            break
+        probes[index] = -np.inf
+        values[index] = _worth_opened(g, s, desk, legal[index], ALL)
 
 
 @entry
-def value_moves(g, states, moves, offsets, weights, centre, values, spare, scratch, hit, f, out, out2, mode, first, end):
+def value_moves(
+    g: Any, states: Any, moves: Any, offsets: Any, desk: Any, beam: int, values: Any, first: int, end: int
+) -> None:
+    """Fill `values` for the legal moves of games `first` to `end`, but not for a swap."""
     for game in range(first, end):
-        for index in range(offsets[game], offsets[game + 1]):
-            seat = states[game]["player"]
-            if kind_of(moves[index]) == SWAP:
-                seat = 1 - seat
-            spare[0] = states[game]
-            s = spare[0]
-            apply_move(g, s, scratch[0], moves[index])
-            if mode < 2 or s["phase"] != MOVE:
-                values[index] = value_leaf(g, s, scratch[0], weights, centre, hit, f, out, seat, mode)
-                continue
-            n = list_legal(g, s, scratch[0], out2)
-            if n == 0:
-                values[index] = value_leaf(g, s, scratch[0], weights, centre, hit, f, out, seat, mode)
-                continue
-            best = -1e9
-            for k in range(n):
-                spare[1] = s
-                apply_move(g, spare[1], scratch[0], out2[k])
-                best = max(best, value_leaf(g, spare[1], scratch[0], weights, centre, hit, f, out, seat, mode))
-            values[index] = best
+        legal = moves[offsets[game] : offsets[game + 1]]
+        own = values[offsets[game] : offsets[game + 1]]
+        if states[game]["phase"] == PLACE:
+            _value_placements(g, states[game], desk, beam, legal, own)
+        else:
+            for index in range(len(legal)):
+                desk.spare[0] = states[game]
+                own[index] = _worth_after(g, desk, np.int64(0), legal[index])

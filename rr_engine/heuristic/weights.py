@@ -6,6 +6,13 @@ A feature is measured for each seat; the sign stands in the weight. Units stand 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
+
+from rr_engine.boards import Board
+
+BEAM = 64  # placements tried with every move after them
+SOFTNESS = 1.0  # points that temperature 1 makes a factor of e
+OPENING = np.zeros(4)
 
 _TABLE = (
     ("victory", 1000.0),  # a threshold is reached, or the game is won
@@ -47,3 +54,14 @@ _TABLE = (
 )
 FEATURES = tuple(name for name, _ in _TABLE)
 WEIGHTS = np.array([weight for _, weight in _TABLE])
+
+
+def centrality(place: Board) -> NDArray[np.float64]:
+    """[cells + 1]: 1 in the middle of the board, 0 at its edge and outside."""
+    half = place.spec.extent if place.is_hex else (place.spec.extent - 1) / 2
+    middle = 0.0 if place.is_hex else half
+    weights = np.zeros(place.cells + 1)
+    for cell, (x, y) in enumerate(place.coordinates):
+        off = (x - middle, y - middle, (x + y) if place.is_hex else 0)
+        weights[cell] = 1 - max(map(abs, off)) / half
+    return weights

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from rr_engine.boards import Config
 from rr_engine.errors import PlayerError
 from rr_engine.players.flat import FlatPlayer
+from rr_engine.players.heuristic import HeuristicPlayer
 from rr_engine.players.positions import Choice, Positions
 from rr_engine.players.simple import GreedyPlayer, RandomPlayer
 
@@ -48,10 +50,19 @@ def _flat(option: str, _config: Config) -> Player:
     return FlatPlayer(int(option))
 
 
+def _heuristic(option: str, _config: Config) -> Player:
+    if not option:
+        return HeuristicPlayer()
+    if re.fullmatch(r"\d{1,3}(\.\d{1,3})?", option) is None or not float(option):
+        raise PlayerError(f"player heuristic:{option}: write heuristic:T with a temperature T, such as heuristic:0.5")
+    return HeuristicPlayer(float(option))
+
+
 KINDS: Mapping[str, tuple[Maker, str]] = {  # kind -> its maker and how its name is written
     "random": (_no_option("random", RandomPlayer), "random"),
     "greedy": (_no_option("greedy", GreedyPlayer), "greedy"),
     "flat": (_flat, "flat:PLAYOUTS"),
+    "heuristic": (_heuristic, "heuristic[:TEMPERATURE]"),
 }
 
 

@@ -25,5 +25,10 @@ def over_cores(work: Callable[[int, int], None], games: int, *, share: int) -> N
         for first, end in bounds:
             work(first, end)
         return
-    for done in [_pool().submit(work, first, end) for first, end in bounds]:
-        done.result()
+    tasks = [_pool().submit(work, first, end) for first, end in bounds]
+    try:
+        for task in tasks:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()  # what has not begun when one failed or the user interrupts

@@ -50,11 +50,14 @@ def play_games(
 ) -> list[GameRecord]:
     """One game per seed of `agent` against itself; the same arguments give the same games.
 
-    Each game starts with up to `opening_decisions` random decisions, which carry no policy target; then the agent
-    explores at `temperature`, later at `temperature_late`. `on_progress` is told how many games have ended.
+    Each game starts with `opening_decisions` random decisions or down to half as many, which carry no policy target;
+    so games differ even if the agent repeats itself. Then the agent explores at `temperature`, later at `temperature_late`. `on_progress` is told how many games have ended.
     """
     table = Table(config, np.array([_bits(seed) for seed in seeds], np.uint64))
-    openings = np.array([_bits(seed) % (settings.opening_decisions + 1) for seed in seeds], np.int64)
+    shortest = settings.opening_decisions // 2
+    openings = np.array(
+        [shortest + _bits(seed) % (settings.opening_decisions - shortest + 1) for seed in seeds], np.int64
+    )
     hot = round(settings.temperature_share * typical_decisions(config))
     dice = player("random", config)
     notes = [_Notes() for _ in seeds]

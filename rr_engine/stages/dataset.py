@@ -62,8 +62,7 @@ def make_dataset(vault: Vault, config: Config, settings: DatasetSettings) -> Dat
     for card in usable:
         if samples >= settings.max_samples:
             break
-        fresh = [record for record in shard.decode(vault.path(card)) if record.digest not in known]
-        known.update(record.digest for record in fresh)
+        fresh = [record for record in shard.decode(vault.path(card)) if _is_new(record, known)]
         samples += sum(int(np.count_nonzero(record.legal > 1)) for record in fresh)
         records += fresh
         used.append(card)
@@ -81,6 +80,13 @@ def make_dataset(vault: Vault, config: Config, settings: DatasetSettings) -> Dat
         facts=facts,
     )
     return DatasetMade(card, facts)
+
+
+def _is_new(record: GameRecord, known: set[str]) -> bool:
+    """Whether no game with the same moves is `known` yet; now it is."""
+    new = record.digest not in known
+    known.add(record.digest)
+    return new
 
 
 def _facts(window: Window, shards: list[Card], used: list[Card], now: datetime) -> dict[str, Any]:

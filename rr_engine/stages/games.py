@@ -112,27 +112,33 @@ def newest_batch(vault: Vault, config: Config) -> list[Card]:
     return [card for card in cards if card.facts["batch"] == cards[-1].facts["batch"]]
 
 
-def check_games(vault: Vault, cards: Sequence[Card]) -> dict[str, Any]:
-    """Replay every game of some shards: how many were replayed, how many distinct, and what is wrong with which."""
+def check_replays_of(vault: Vault, cards: Sequence[Card]) -> tuple[dict[str, Any], list[str]]:
+    """(facts, problems): replay every game of some shards to its recorded result."""
     problems: list[str] = []
-    digests: list[str] = []
+    games = 0
     for card in cards:
         try:
             records = shard.decode(vault.path(card))
         except DataError as error:
             problems.append(f"shard {card.sha256[:12]}: {error}")
             continue
-        if len(records) != card.rows:
-            problems.append(f"shard {card.sha256[:12]}: {len(records)} games, its card says {card.rows}")
+        games += len(records)
         for record in records:
-            digests.append(record.digest)
             try:
                 check_replays(record)
             except DataError as error:
                 problems.append(str(error))
-    return {
-        "games": len(digests),
-        "distinct": len(set(digests)),
-        "problems": problems[:20],
-        "problem_count": len(problems),
-    }
+    return {"games": games, "wrong": len(problems)}, problems[:20]
+
+
+def check_distinct(vault: Vault, cards: Sequence[Card], settings: SelfplaySettings) -> tuple[dict[str, Any], list[str]]:
+    """(facts, problems): every game that was produced is stored, and enough of them differ in their moves."""
+    digests = [record.digest for card in cards for record in shard.decode(vault.path(card))]
+    produced = sum(card.facts["seeds"][1] - card.facts["seeds"][0] for card in cards)
+    facts = {"produced": produced, "stored": len(digests), "distinct": len(set(digests))}
+    problems: list[str] = []
+    if produced != len(digests):
+        problems.append(f"{produced} games were produced, {len(digests)} are stored")
+    if facts["distinct"] < settings.min_distinct * len(digests):
+        problems.append(f"only {facts['distinct']} of {len(digests)} games differ from each other")
+    return facts, problems

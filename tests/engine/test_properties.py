@@ -43,7 +43,7 @@ def random_games(*, small: int, large: int):
     return decorate
 
 
-@random_games(small=20, large=2)
+@random_games(small=80, large=4)
 def test_invariants_hold_after_every_decision(key: str, chosen: dict[str, int], seed: int, style: Style | None):
     rng = random.Random(seed)
     game = Game(key, **chosen)

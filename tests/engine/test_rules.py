@@ -193,7 +193,7 @@ class TestRecoveryLine:
             markers={(0, 0): "a", (1, 0): "b", (0, 1): "b", (1, 1): "b"},
             hands=(0, 0),
         )
-        game.play("M63-61")
+        game.play_all(["M63-61", "T-"])
         assert (game.player, game.state[0]["turn"]) == (1, 2)
 
     def test_the_old_cell_of_the_slid_marker_counts_as_empty(self):
@@ -216,11 +216,8 @@ class TestLastPlayerStanding:
     """Rules 6.4, beyond the clock above."""
 
     def after_a_round_lost_its_first_seat(self, *, counted_for: int) -> tuple[int, int, int]:
-        """(first seat, counted seat, count) at b's turn, after seat c, which began the round, went out."""
-        state = position("square8_3p", stacks={(0, 0): "a", (7, 7): "b", (5, 0): "bc"}, hands=(0, 0, 0)).state
-        state["on_board"][0, 2], state["rings"][0, 5], state["stacks"][0, 1:3] = 0, 5, (2, 0)
-        state["owner"][0, 5], state["cap"][0, 5] = 1, 2
-        state["tops"][0, 1, 0], state["tops"][0, 2, 0] = state["tops"][0, 2, 0], 0
+        """(first seat, counted seat, count) at b's turn, c having begun the round and having no ring any more."""
+        state = position("square8_3p", stacks={(0, 0): "a", (7, 7): "b"}, hands=(0, 0, 0)).state
         state["lps_first"], state["lps_seen"], state["lps_seat"], state["lps_count"] = 2, 0b101, counted_for, 1
         batch = Batch.from_states("square8_3p", state)
         batch.step([move.parse(batch.config.board, "M0-8")])

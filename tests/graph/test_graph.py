@@ -19,7 +19,7 @@ EDGES = {
 }
 NOT_PARTITIONED = {"selfplay_plan", "leaderboard"}
 BLOCKING_CHECKS = {
-    "games_db": {"every_game_replays"},
+    "games_db": {"every_game_replays", "games_are_whole_and_distinct"},
     "npz_dataset": {"schema_and_ranges_hold"},
     "checkpoint": {"weights_are_finite_and_reload"},
     "elo": {"enough_distinct_games"},

@@ -24,6 +24,7 @@ def test_every_config_turns(loop: Loop, config: Config, monkeypatch: pytest.Monk
     assert result.success
     assert {e.check_name for e in result.get_asset_check_evaluations() if e.passed} == {
         "every_game_replays",
+        "games_are_whole_and_distinct",
         "schema_and_ranges_hold",
         "weights_are_finite_and_reload",
         "enough_distinct_games",
@@ -94,6 +95,17 @@ def test_a_game_that_does_not_replay_stops_the_loop(
     assert not result.success
     assert "replay gives" in failed_checks(result)["every_game_replays"]
     assert not loop.vault.cards(dataset.KIND, "hex8_2p")  # nothing came after it
+
+
+def test_repeated_games_stop_the_loop(loop: Loop, failed_checks: Failed, monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = games.play_games
+    monkeypatch.setattr(games, "play_games", lambda *args, **kwargs: [honest(*args, **kwargs)[0]] * 4)
+    result = loop.materialize("games_db", "npz_dataset", config="hex8_2p")
+    assert not result.success
+    assert failed_checks(result) == {"games_are_whole_and_distinct": "only 2 of 8 games differ from each other"}
+    monkeypatch.setattr(games, "play_games", lambda *args, **kwargs: honest(*args, **kwargs)[:3])
+    result = loop.materialize("games_db", config="hex8_2p")
+    assert failed_checks(result) == {"games_are_whole_and_distinct": "8 games were produced, 6 are stored"}
 
 
 def test_a_damaged_artefact_stops_the_stage_that_reads_it(loop: Loop) -> None:

@@ -1,0 +1,69 @@
+"""The door to the evaluation: values of legal moves, and a policy from values."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rr_engine.boards import Board, Config
+from rr_engine.heuristic import evaluation
+from rr_engine.heuristic.source import code_digest
+from rr_engine.heuristic.weights import BEAM, FEATURES, SOFTNESS, WEIGHTS, centrality
+from rr_engine.kernels import layout
+
+Floats = NDArray[np.float64]
+
+HEURISTIC_HASH = code_digest(f"{__package__}.evaluation", f"{__package__}.weights")
+
+
+def fill_values(
+    config: Config,
+    states: NDArray[np.void],
+    moves: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    values: Floats,
+    first: int,
+    end: int,
+) -> None:
+    """Fill `values` for the legal moves of games `first` to `end`, from the view of the seat to move.
+
+    Game i may play `moves[offsets[i]:offsets[i + 1]]`. Points; a won game is worth about 1000. Threads may fill
+    different games of the same arrays.
+    """
+    longest = config.legal_capacity
+    desk = evaluation.Desk(
+        weights=WEIGHTS,
+        centre=_centre(config.board),
+        spare=np.empty(2, states.dtype),
+        scratch=np.zeros(1, layout.SCRATCH),
+        lists=np.empty((2, longest), np.int64),
+        probes=np.empty(longest),
+        features=np.empty((layout.MAX_SEATS, len(FEATURES))),
+    )
+    evaluation.value_moves(config.board.geometry[0], states, moves, offsets, desk, BEAM, values, first, end)
+
+
+def policy(values: Floats, offsets: NDArray[np.int64], temperature: float | Floats = 1.0) -> Floats:
+    """Softmax of `values` within each game; at temperature 1 a move `SOFTNESS` points behind is e times rarer.
+
+    `temperature` is one positive number or one per game.
+    """
+    counts = np.diff(offsets)
+    scale = np.repeat(np.broadcast_to(np.asarray(temperature, np.float64) * SOFTNESS, len(counts)), counts)
+    shares = np.exp((values - np.repeat(np.maximum.reduceat(values, offsets[:-1]), counts)) / scale)
+    return shares / np.repeat(np.add.reduceat(shares, offsets[:-1]), counts)
+
+
+def measure(config: Config, state: NDArray[np.void]) -> dict[str, list[float]]:
+    """Every feature of a position by name, one number per seat: what the weights are multiplied with."""
+    found = np.empty((layout.MAX_SEATS, len(FEATURES)))
+    rows = np.zeros(layout.MAX_ROWS, np.int64)
+    evaluation.measure(config.board.geometry[0], state[0], rows, _centre(config.board), found)
+    return {name: found[: config.players, column].tolist() for column, name in enumerate(FEATURES)}
+
+
+@cache
+def _centre(place: Board) -> Floats:
+    return centrality(place)
