@@ -50,8 +50,9 @@ def play_games(
 ) -> list[GameRecord]:
     """One game per seed of `agent` against itself; the same arguments give the same games.
 
-    Each game starts with `opening_decisions` random decisions or down to half as many, which carry no policy target;
-    so games differ even if the agent repeats itself. Then the agent explores at `temperature`, later at `temperature_late`. `on_progress` is told how many games have ended.
+    Each game starts with `opening_decisions` random decisions or down to half as many, which carry no policy target,
+    so that games differ even if the agent repeats itself. Then the agent explores at `temperature`, later at
+    `temperature_late`. `on_progress` is told how many games have ended.
     """
     table = Table(config, np.array([_bits(seed) for seed in seeds], np.uint64))
     shortest = settings.opening_decisions // 2
