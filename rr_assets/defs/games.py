@@ -25,6 +25,7 @@ def games_db(
     config, loaded = Config.parse(context.partition_key), settings.load()
     opened = vault.open(loaded)
     order = fleet.selfplay_order(opened, config, loaded)
+    context.log.info(f"{order.games} games; the first run of a board on a machine compiles its rules, half a minute")
     made = games.make_games(
         opened,
         config,

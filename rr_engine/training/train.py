@@ -37,6 +37,13 @@ class Epoch:
         """What early stopping watches."""
         return self.validation_policy + self.validation_value
 
+    def __str__(self) -> str:
+        return (
+            f"epoch {self.epoch}: policy {self.train_policy:.3f}, value {self.train_value:.3f}; validation "
+            f"{self.validation_policy:.3f}, {self.validation_value:.3f}; {self.policy_accuracy:.1%} of the targets' "
+            f"first choices found; {self.samples_per_s:.0f} samples/s"
+        )
+
 
 @dataclass(frozen=True)
 class TrainingResult:
