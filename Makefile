@@ -36,6 +36,7 @@ test: $(INSTALLED) ## formatter, linter, types, import layers, house rules and a
 	$(BIN)/pytest
 
 coverage: export NUMBA_DISABLE_JIT = 1
+coverage: export RR_TRACES =
 coverage: $(INSTALLED) ## lines and branches of the kernels that tests reach, counted without the compiler
 	$(BIN)/coverage run --source=rr_engine.kernels -m pytest -q $(KERNEL_TESTS)
 	$(BIN)/coverage report --fail-under=95

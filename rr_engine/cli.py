@@ -74,6 +74,28 @@ def play_random(
 
 
 @app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help="SQL over the views `games` and `decisions`.")],
+    config: Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")] = "hex8_2p",
+) -> None:
+    """Ask the games database of a config, for example: select "end", count(*) from games group by 1."""
+    import duckdb
+
+    from rr_engine.boards import Config
+    from rr_engine.errors import DataError
+    from rr_engine.stages.games import KIND, open_games
+    from rr_engine.vault import Vault
+
+    vault = Vault.open()
+    connection = open_games(vault, vault.cards(KIND, Config.parse(config).key))
+    try:
+        answer = connection.sql(query)
+    except duckdb.Error as error:
+        raise DataError(f"the query failed: {error}") from error
+    typer.echo(str(answer))
+
+
+@app.command()
 def standings(
     config: Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")] = "hex8_2p",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,

@@ -34,7 +34,12 @@ def games_db(
         on_progress=metadata.every_tenth(context, order.games, "games"),
     )
     return dg.MaterializeResult(
-        metadata={**metadata.of_facts(made.facts), "shards": [card.sha256 for card in made.cards]},
+        metadata={
+            **metadata.of_facts(made.facts),
+            "dagster/row_count": made.facts["games"],
+            "endings": metadata.table(games.endings(opened, made.cards)),
+            "shards": [card.sha256 for card in made.cards],
+        },
         data_version=dg.DataVersion(made.version),
     )
 

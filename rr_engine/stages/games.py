@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rr_engine.boards import Config
 from rr_engine.errors import DataError
@@ -16,6 +16,9 @@ from rr_engine.selfplay.play import play_games
 from rr_engine.settings import SelfplaySettings
 from rr_engine.stages.champion import selfplay_agent
 from rr_engine.vault import Card, Vault
+
+if TYPE_CHECKING:
+    import duckdb
 
 KIND = "games"
 
@@ -102,6 +105,20 @@ def _keep(
             "wins_by_seat": [winners.count(seat) for seat in range(config.players)],
         },
     )
+
+
+def open_games(vault: Vault, cards: Sequence[Card]) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection with the views `games` and `decisions` over some shards (`records.shard`)."""
+    return shard.open_views(vault.path(card) for card in cards)
+
+
+def endings(vault: Vault, cards: Sequence[Card]) -> list[dict[str, Any]]:
+    """How the games of some shards ended, most frequent first."""
+    query = (
+        'select "end", count(*), round(avg(decisions), 1), round(avg(turns), 1) from games group by 1 order by 2 desc'
+    )
+    names = ("ending", "games", "mean_decisions", "mean_turns")
+    return [dict(zip(names, row, strict=True)) for row in open_games(vault, cards).execute(query).fetchall()]
 
 
 def newest_batch(vault: Vault, config: Config) -> list[Card]:

@@ -13,7 +13,8 @@ from rr_engine.game import Game
 from rr_engine.records import trace
 
 OWN = Path(__file__).parents[1] / "data" / "games.jsonl.gz"
-GIVEN = sorted(Path(os.environ["RR_TRACES"]).glob("*.jsonl*")) if "RR_TRACES" in os.environ else []
+FOLDER = os.environ.get("RR_TRACES", "")
+GIVEN = sorted(Path(FOLDER).glob("*.jsonl*")) if FOLDER else []
 POSITION = {
     "name": "a lone region",
     "b": "square8",
@@ -50,6 +51,10 @@ def test_every_decision_and_result_agrees(path):
     found = trace.verify(path)
     assert found.mismatches == ()
     assert 0 < found.games <= found.decisions
+
+
+def test_a_folder_that_is_named_holds_traces():
+    assert bool(GIVEN) == bool(FOLDER)
 
 
 def test_our_own_traces_cover_all_configs_and_all_rare_branches(records):

@@ -5,8 +5,11 @@ from dataclasses import replace
 
 import dagster as dg
 import pytest
+from typer.testing import CliRunner
 
 from rr_engine.boards import CONFIGS, Config
+from rr_engine.cli import app
+from rr_engine.errors import DataError
 from rr_engine.records import shard
 from rr_engine.stages import candidate, crown, dataset, fleet, games, rating
 from rr_engine.stages.champion import champion_of
@@ -60,6 +63,22 @@ def test_the_second_turn_goes_on_where_the_first_stopped(loop: Loop) -> None:
     assert set(evaluation.facts["results"]) == {"random", "greedy", "heuristic", "champion"}
     names = {row["name"] for row in rating.ratings_of(loop.vault, config)}
     assert names >= {"random", "greedy", "heuristic", f"checkpoint:{newest.sha256[:12]}"}
+
+
+def test_people_can_ask_what_a_turn_left(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RR_VAULT", loop.vault.url)
+    ask = CliRunner().invoke
+    empty = ask(app, ["standings", "--config", "hex8_2p"])
+    assert isinstance(empty.exception, DataError)
+    assert "materialise elo first" in str(empty.exception)
+    assert loop.materialize(*LOOP, config="hex8_2p").success
+    told = ask(app, ["standings", "--config", "hex8_2p"])
+    assert told.exit_code == 0
+    assert "champion, generation 0" in told.stdout
+    counted = ask(app, ["sql", "select 'games: ' || count(*) as n from games", "--config", "hex8_2p"])
+    assert "games: 8" in counted.stdout
+    refused = ask(app, ["sql", "selec", "--config", "hex8_2p"])
+    assert "syntax error" in str(refused.exception)
 
 
 def test_the_plan_covers_the_fleet_and_steers_the_next_games(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
