@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -71,6 +72,98 @@ def play_random(
         game.play(move)
     typer.echo(draw(game))
     typer.echo(f"{len(game.moves_played)} decisions; {game.outcome()}")
+
+
+@app.command()
+def match(
+    a: Annotated[str, typer.Argument(help="Player A, such as heuristic.")],
+    b: Annotated[str, typer.Argument(help="Player B; with more than two seats it takes all others.")],
+    config: Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")] = "hex8_2p",
+    games: Annotated[
+        int, typer.Option(min=1, help="Rounded up, so that every opening is played from every seat.")
+    ] = 200,
+    as_json: Annotated[bool, typer.Option("--json", help="The result as one JSON object on the last line.")] = False,
+) -> None:
+    """Play two players against each other from varied openings, seats rotated."""
+    from rich.console import Console
+
+    from rr_engine.arena import play_match
+    from rr_engine.arena.yardstick import as_table
+    from rr_engine.boards import Config
+    from rr_engine.players import player
+    from rr_engine.settings import load
+
+    chosen, settings = Config.parse(config), load().match
+    with _Bars() as bars:
+        result = play_match(
+            player(a, chosen),
+            player(b, chosen),
+            chosen,
+            games=games,
+            opening_decisions=settings.opening_decisions,
+            seed=settings.seed,
+            temperature=settings.temperature,
+            progress=bars.add(f"{a} - {b}", games),
+        )
+    if as_json:
+        typer.echo(json.dumps(result.to_json()))
+    else:
+        Console().print(as_table([result]))
+
+
+@app.command()
+def yardstick(
+    games: Annotated[int, typer.Option(min=1, help="Of each match.")] = 400,
+    config: Annotated[list[str] | None, typer.Option(help="Only this config; may be repeated.")] = None,
+    opponent: Annotated[list[str] | None, typer.Option(help="Only this opponent; may be repeated.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a match.")] = False,
+) -> None:
+    """How good the heuristic is: against random, greedy and flat Monte Carlo, seats rotated."""
+    from rich.console import Console
+
+    from rr_engine.arena import yardstick as measure
+    from rr_engine.boards import Config
+    from rr_engine.settings import load
+
+    configs = [Config.parse(key) for key in config or measure.CONFIGS]
+    with _Bars() as bars:
+        results = list(
+            measure.yardstick(
+                configs,
+                games=games,
+                settings=load().match,
+                opponents=opponent or measure.OPPONENTS,
+                watch=lambda played, name: bars.add(f"{played.key}: heuristic - {name}", games),
+            )
+        )
+    if as_json:
+        for result in results:
+            typer.echo(json.dumps(result.to_json()))
+    else:
+        Console(width=140).print(measure.as_table(results))
+
+
+class _Bars:
+    """Progress bars on stderr, one per match, with the time left."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=Console(stderr=True))
+
+    def __enter__(self) -> _Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def add(self, what: str, games: int) -> Callable[[int, int], None]:
+        """A bar for a match; returns whom to tell how many games have newly ended, after how many decisions."""
+        task = self._progress.add_task(what, total=games)
+        return lambda ended, _decisions: self._progress.advance(task, ended)
 
 
 @app.command()

@@ -126,3 +126,26 @@ except SystemExit as end:
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (answer.returncode, answer.stderr) == (0, "")
     assert "verify-traces" in answer.stdout
+
+
+def test_a_match_ends_with_one_json_line() -> None:
+    done = rr("match", "greedy", "random", "--config", "hex8_3p", "--games", 6, "--json")
+    assert done.exit_code == 0
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert (result["config"], result["games"], result["distinct"]) == ("hex8_3p", 6, 6)
+    assert len(result["wins_by_seat"]) == 3
+    assert result["wilson_low"] <= result["score"] <= result["wilson_high"]
+    refused = rr("match", "greedy", "nobody")
+    assert "players are random, greedy" in str(refused.exception)
+
+
+def test_the_yardstick_prints_a_row_per_match() -> None:
+    words = ("yardstick", "--games", 2, "--config", "hex8_2p", "--opponent", "random", "--opponent", "greedy")
+    done = rr(*words)
+    assert done.exit_code == 0
+    assert [name in done.stdout for name in ("random", "greedy", "heuristic")] == [True, True, True]
+    machine = rr(*words, "--json")
+    assert [json.loads(line)["b"]["name"] for line in machine.stdout.splitlines() if line.startswith("{")] == [
+        "random",
+        "greedy",
+    ]
