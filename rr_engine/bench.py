@@ -198,40 +198,52 @@ class _OneCore:
             os.sched_setaffinity(0, self._before)
 
 
-def measure_parallel(configs: Iterable[Config], *, games: int = 4096) -> list[dict[str, Any]]:
-    """`games` at once through `Batch`, on one thread and on one per core; wall-clock time."""
+def measure_parallel(configs: Iterable[Config], *, games: int = 4096, runs: int = RUNS) -> list[dict[str, Any]]:
+    """`games` at once through `Batch`, on one thread and on one per core in turn; wall-clock time, best of `runs`."""
     cores = os.cpu_count() or 1
     rows: list[dict[str, Any]] = []
     for config in configs:
-        speeds = [_batch_speed(config, games, threads) for threads in (1, cores)]
+        alone, together = _BatchRuns(config, games, threads=1), _BatchRuns(config, games, threads=cores)
+        speeds = [(alone.decisions_per_s(), together.decisions_per_s()) for _ in range(runs)]
+        best_alone, best_together = (max(of_one) for of_one in zip(*speeds, strict=True))
         rows.append(
             {
                 "config": config.key,
                 "games_at_once": games,
-                "decisions_per_s_1_thread": round(speeds[0]),
-                f"decisions_per_s_{cores}_threads": round(speeds[1]),
-                "speed_up": round(speeds[1] / speeds[0], 2),
+                "decisions_per_s_1_thread": round(best_alone),
+                f"decisions_per_s_{cores}_threads": round(best_together),
+                "speed_up": round(best_together / best_alone, 2),
             }
         )
     return rows
 
 
-def _batch_speed(config: Config, games: int, threads: int) -> float:
-    """Decisions a second of wall-clock time, random moves chosen by numpy included; the best of three."""
-    rng = np.random.default_rng(_SEED)
-    batch = Batch(config, games, threads=threads)
-    best = 0.0
-    for _ in range(3):
-        batch.restart(np.arange(games))
-        started, decisions = time.perf_counter(), 0
-        while len(batch.legal.moves) and decisions < 100 * games:
-            counts = batch.legal.counts
-            drawn = batch.legal.offsets[:-1] + (rng.random(games) * counts).astype(np.int64)
-            chosen = batch.legal.moves[np.minimum(drawn, len(batch.legal.moves) - 1)]
+class _BatchRuns:
+    """The same random steps of many games, again and again, from where they were after a few."""
+
+    STEPS = 20
+
+    def __init__(self, config: Config, games: int, *, threads: int) -> None:
+        self._batch = Batch(config, games, threads=threads)
+        self._play()
+        self._middle = self._batch.states.copy()
+
+    def decisions_per_s(self) -> float:
+        self._batch.put(np.arange(len(self._batch)), self._middle)
+        started = time.perf_counter()
+        decisions = self._play()
+        return decisions / (time.perf_counter() - started)
+
+    def _play(self) -> int:
+        """Make some steps, their moves chosen by numpy; returns decisions made."""
+        rng, batch, decisions = np.random.default_rng(_SEED), self._batch, 0
+        for _ in range(self.STEPS):
+            legal, counts = batch.legal, batch.legal.counts
+            drawn = legal.offsets[:-1] + (rng.random(len(batch)) * counts).astype(np.int64)
+            chosen = legal.moves[np.minimum(drawn, len(legal.moves) - 1)]
             batch.step(np.where(counts > 0, chosen, KEEP))
             decisions += int(np.count_nonzero(counts))
-        best = max(best, decisions / (time.perf_counter() - started))
-    return best
+        return decisions
 
 
 def measure_starts(boards: Iterable[str], *, cold: bool) -> list[dict[str, Any]]:

@@ -6,11 +6,14 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rr_engine.errors import EngineError
+
+if TYPE_CHECKING:
+    from rr_engine.arena import MatchResult
 
 app = typer.Typer(
     help="RingRift: rules engine, players and measurements.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -126,21 +129,23 @@ def yardstick(
     from rr_engine.settings import load
 
     configs = [Config.parse(key) for key in config or measure.CONFIGS]
+    results: list[MatchResult] = []
     with _Bars() as bars:
-        results = list(
-            measure.yardstick(
-                configs,
-                games=games,
-                settings=load().match,
-                opponents=opponent or measure.OPPONENTS,
-                watch=lambda played, name: bars.add(f"{played.key}: heuristic - {name}", games),
-            )
+        matches = measure.yardstick(
+            configs,
+            games=games,
+            settings=load().match,
+            opponents=opponent or measure.OPPONENTS,
+            watch=lambda played, name: bars.add(f"{played.key}: heuristic - {name}", games),
         )
-    if as_json:
-        for result in results:
-            typer.echo(json.dumps(result.to_json()))
-    else:
-        Console(width=140).print(measure.as_table(results))
+        try:
+            for result in matches:
+                results.append(result)
+                if as_json:
+                    typer.echo(json.dumps(result.to_json()))
+        finally:  # after an interrupt too: what was measured is shown
+            if results and not as_json:
+                Console(width=140).print(measure.as_table(results))
 
 
 class _Bars:
@@ -150,7 +155,14 @@ class _Bars:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        decisions = TextColumn("{task.fields[decisions]} decisions")
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            decisions,
+            TimeRemainingColumn(),
+        )
         self._progress = Progress(*columns, console=Console(stderr=True))
 
     def __enter__(self) -> _Bars:
@@ -162,8 +174,15 @@ class _Bars:
 
     def add(self, what: str, games: int) -> Callable[[int, int], None]:
         """A bar for a match; returns whom to tell how many games have newly ended, after how many decisions."""
-        task = self._progress.add_task(what, total=games)
-        return lambda ended, _decisions: self._progress.advance(task, ended)
+        task = self._progress.add_task(what, total=games, decisions=0)
+        in_all = 0
+
+        def tell(ended: int, decisions: int) -> None:
+            nonlocal in_all
+            in_all += decisions
+            self._progress.update(task, advance=ended, decisions=in_all)
+
+        return tell
 
 
 @app.command()
@@ -217,7 +236,7 @@ def bench_engine(
     configs = [Config.parse(key) for key in config] if config else list(CONFIGS)
     tables = measure.measure_engine(configs, peers=peers, runs=runs)
     if parallel:
-        tables.append(measure.measure_parallel(configs))
+        tables.append(measure.measure_parallel(configs, runs=runs))
     if starts:
         boards = dict.fromkeys(chosen.board_name for chosen in configs)
         tables.append(measure.measure_starts(boards, cold=True))

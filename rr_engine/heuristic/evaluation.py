@@ -54,7 +54,8 @@ class Desk(NamedTuple):
     """What a worker needs besides the game: the tables it reads and the memory it works in."""
 
     weights: Any  # [features]
-    centre: Any  # [cells] 1 in the middle of the board, 0 at its edge
+    centre: Any  # [cells + 1] 1 in the middle of the board, 0 at its edge
+    openings: Any  # [2, cells + 1] points above par of a first stack, of one ring and of more
     spare: Any  # [2] states
     scratch: Any  # [1] `layout.SCRATCH`
     lists: Any  # [2, legal capacity] moves
@@ -74,7 +75,8 @@ def measure(g: Any, s: Any, hit: Any, centre: Any, f: Any) -> None:
     for seat in range(seats):
         _measure_stacks(g, s, hit, centre, f, seat)
     for seat in range(seats):
-        _measure_rows(g, s, hit, f, seat)
+        _measure_neighbours(g, s, hit, f, seat)
+        _measure_closure(g, s, f, seat)
         _measure_lines(g, s, f, seat)
         _measure_counters(s, f, seat)
     _measure_race(s, f)
@@ -148,40 +150,47 @@ def _measure_reach(g: Any, s: Any, hit: Any, f: Any, seat: int, cell: int, heigh
 
 
 @kernel
-def _measure_rows(g: Any, s: Any, hit: Any, f: Any, seat: int) -> None:
-    """What neighbours what: stacks beside stacks and free cells, markers beside barriers and the edge."""
+def _measure_neighbours(g: Any, s: Any, hit: Any, f: Any, seat: int) -> None:
+    """What lies beside own stacks: others of them (on squares in 8 directions), and free cells (in 4)."""
+    last = g["rows"] - 1
     slant = g["hex"]
-    above_tops = 0
+    above = 0
+    for row in range(last + 1):
+        tops = np.int64(s["tops"][seat, row])
+        below = np.int64(s["tops"][seat, row + 1]) if row < last else 0
+        free = np.int64(g["inside"][row]) & ~np.int64(s["blocked"][row])
+        near = tops << 1 | tops >> 1 | above | above >> slant | below | below << slant
+        pairs = popcount(tops & tops >> 1) + popcount(tops & above) + popcount(tops & above >> 1)
+        if not slant:
+            pairs += popcount(tops & above << 1)
+        f[seat, ADJACENCY] += pairs
+        f[seat, EXPANSION] += popcount(near & free)
+        f[seat, VULNERABLE] += popcount(hit[row] & tops)
+        above = tops
+
+
+@kernel
+def _measure_closure(g: Any, s: Any, f: Any, seat: int) -> None:
+    """How own markers continue barriers: once for each neighbour that is one too or territory, and at the edge."""
+    last = g["rows"] - 1
+    slant = g["hex"]
+    links = 0
     above_marks = 0
     above_wall = 0
-    above_free = 0
-    adjacent = 0
-    links = 0
-    near = 0
-    for row in range(g["rows"]):
-        tops = np.int64(s["tops"][seat, row])
+    for row in range(last + 1):
         marks = np.int64(s["marks"][seat, row])
         inside = np.int64(g["inside"][row])
         wall = marks | np.int64(s["collapsed"][row])
-        free = inside & ~np.int64(s["blocked"][row])
-        adjacent += popcount(tops & tops >> 1)
-        adjacent += popcount(tops & (above_tops | above_tops >> 1))
         links += popcount(marks & wall >> 1) + popcount(marks >> 1 & wall)
-        links += popcount(marks & (above_wall | above_wall >> 1)) + popcount(wall & (above_marks | above_marks >> 1))
+        links += popcount(marks & above_wall) + popcount(wall & above_marks)
+        links += popcount(marks & above_wall >> 1) + popcount(wall & above_marks >> 1)
         if not slant:
-            adjacent += popcount(tops & above_tops << 1)
             links += popcount(marks & above_wall << 1) + popcount(wall & above_marks << 1)
-        near += popcount((tops << 1 | tops >> 1 | above_tops | above_tops >> slant) & free)
-        near += popcount((tops | tops << slant) & above_free)
-        links += popcount(marks & ~(inside << 1 & inside >> 1))
-        f[seat, VULNERABLE] += popcount(hit[row] & tops)
-        above_tops = tops
+        inner = inside << 1 & inside >> 1 if 0 < row < last else 0
+        links += popcount(marks & ~inner)
         above_marks = marks
         above_wall = wall
-        above_free = free
-    f[seat, ADJACENCY] = adjacent
     f[seat, CLOSURE] = links
-    f[seat, EXPANSION] = near
 
 
 @kernel
@@ -334,7 +343,8 @@ def _worth_opened(g: Any, s: Any, desk: Any, move: int, tries: int) -> float:
 def _value_placements(g: Any, s: Any, desk: Any, beam: int, legal: Any, values: Any) -> None:
     """Values of the decisions of phase `place`, each by the best move after it.
 
-    Every placement is first tried with one move only; the `beam` best of them then with all.
+    Every placement is first tried with one move only; the `beam` best of them then with all. A swap, listed last, is
+    better than all of them as far as the opening is above par.
     """
     probes = desk.probes[: len(legal)]
     for index in range(len(legal)):
@@ -348,13 +358,25 @@ def _value_placements(g: Any, s: Any, desk: Any, beam: int, legal: Any, values: 
             break
         probes[index] = -np.inf
         values[index] = _worth_opened(g, s, desk, legal[index], ALL)
+    if kind_of(legal[len(legal) - 1]) == SWAP:
+        values[-1] = np.max(values[:-1]) + _opening_worth(g, s, desk)
+
+
+@kernel
+def _opening_worth(g: Any, s: Any, desk: Any) -> float:
+    """Points above par of the first seat's opening."""
+    total = 0.0
+    for cell in range(g["cells"]):
+        if s["height"][cell] > 0:
+            total += desk.openings[1 if s["height"][cell] > 1 else 0, cell]
+    return total
 
 
 @entry
 def value_moves(
     g: Any, states: Any, moves: Any, offsets: Any, desk: Any, beam: int, values: Any, first: int, end: int
 ) -> None:
-    """Fill `values` for the legal moves of games `first` to `end`, but not for a swap."""
+    """Fill `values` for the legal moves of games `first` to `end`."""
     for game in range(first, end):
         legal = moves[offsets[game] : offsets[game + 1]]
         own = values[offsets[game] : offsets[game + 1]]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rr_engine.boards import Board, Config
 from rr_engine.heuristic import evaluation
 from rr_engine.heuristic.source import code_digest
-from rr_engine.heuristic.weights import BEAM, FEATURES, SOFTNESS, WEIGHTS, centrality
+from rr_engine.heuristic.weights import BEAM, FEATURES, SOFTNESS, WEIGHTS, centrality, openings
 from rr_engine.kernels import layout
 
 Floats = NDArray[np.float64]
@@ -36,6 +36,7 @@ def fill_values(
     desk = evaluation.Desk(
         weights=WEIGHTS,
         centre=_centre(config.board),
+        openings=_openings(config.board),
         spare=np.empty(2, states.dtype),
         scratch=np.zeros(1, layout.SCRATCH),
         lists=np.empty((2, longest), np.int64),
@@ -67,3 +68,8 @@ def measure(config: Config, state: NDArray[np.void]) -> dict[str, list[float]]:
 @cache
 def _centre(place: Board) -> Floats:
     return centrality(place)
+
+
+@cache
+def _openings(place: Board) -> Floats:
+    return openings(place)

@@ -94,7 +94,7 @@ class TestBench:
         monkeypatch.setattr(
             bench, "measure_starts", lambda boards, cold: [{"board": name, "cold": cold} for name in boards]
         )
-        monkeypatch.setattr(bench, "measure_parallel", lambda configs: [{"config": config.key} for config in configs])
+        monkeypatch.setattr(bench, "measure_parallel", lambda configs, **_: [{"config": c.key} for c in configs])
         result = rr("bench", "engine", "--config", "hex8_2p", "--runs", 1, "--starts", "--parallel")
         lines = result.stdout.splitlines()
         assert lines[0].split() == ["board", "players", "games_per_s", "decisions_per_s", "state_bytes"]
