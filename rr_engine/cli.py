@@ -111,7 +111,7 @@ def match(
     if as_json:
         typer.echo(json.dumps(result.to_json()))
     else:
-        Console().print(as_table([result]))
+        Console(width=140).print(as_table([result]))
 
 
 @app.command()

@@ -1,9 +1,13 @@
-"""The arena: matches, ratings and the gate.
+"""The arena: matches, ratings, the gate and the yardstick.
 
-play_match(a, b, config, games=, opening_decisions=, seed=, temperature=0, first_group=0, progress=) -> MatchResult
-MatchResult        .games .distinct .wins .wins_by_seat .groups .score .interval .elo .elo_interval .to_json()
-                   .played: PlayedGame(group, seat, winner, won, moves), complete games; .extended(more)
-expected_score(elo, seats), elo_of(score, seats, games), wilson(wins, games)
+match      play_match(a, b, config, games=, opening_decisions=, seed=, temperature=0, first_group=0, progress=)
+           MatchResult: games distinct wins wins_by_seat groups score interval elo elo_interval to_json() extended(more)
+           MatchResult.played: PlayedGame(group, seat, winner, won, moves), complete games
+score      wilson(wins, games), newcombe(wins, games, other_wins, other_games), elo_of(score, seats, games),
+           expected_score(elo, seats); with n seats 0 Elo is a first place in 1 / n of the games
+rating     fit_ratings(results as JSON, seats=): rows name digest elo low high games, random at 0
+gate       sequential_test(groups, seats=, settings=) -> Ruling; judge(results, champion_results=, ...) -> Verdict
+yardstick  yardstick(configs, games=, settings=) yields the heuristic's matches, as_table(results) shows any
 """
 
 from rr_engine.arena.match import Contestant, MatchResult, PlayedGame, play_match
