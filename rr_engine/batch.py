@@ -1,8 +1,7 @@
 """Many games of one config at once, stepped by worker threads. The door for self-play and batched search.
 
 All games lie in one array of state records. A step takes one move per game and leaves the legal moves of all games in
-one flat array; kernels release the interpreter lock, so threads run side by side, each on one stretch of games after
-the other.
+one flat array; kernels release the interpreter lock, so workers run side by side, each on its own stretch of games.
 """
 
 from __future__ import annotations
@@ -25,8 +24,6 @@ from rr_engine.kernels import layout
 from rr_engine.outcome import Outcome, outcome_of
 
 KEEP = int(kernels.KEEP)
-_STRETCHES = 4  # per thread, so that no thread waits long for one that lost its core for a while
-_LEAST_GAMES = 64  # in a stretch; handing one to a thread costs as much as stepping a dozen games
 
 
 @dataclass(frozen=True)
@@ -48,17 +45,17 @@ class LegalMoves:
 
 @dataclass(frozen=True)
 class _Work:
-    """One step, shared by all stretches."""
+    """One step, shared by all workers."""
 
     geometry: np.void
-    states: NDArray[np.void]  # [games], each written in one stretch only
+    states: NDArray[np.void]  # [games], each written by one worker only
     moves: NDArray[np.int64]  # [games]
     legal: LegalMoves  # before the step
-    counts: NDArray[np.int64]  # [games] numbers of legal moves after it; written by the stretches
+    counts: NDArray[np.int64]  # [games] numbers of legal moves after it; written by the workers
 
 
-class _Stretch:
-    """What stepping one stretch of games needs: scratch, and a buffer for legal moves that grows as needed."""
+class _Worker:
+    """What one thread needs for itself: scratch, and a buffer for legal moves that grows as needed."""
 
     def __init__(self, capacity: int) -> None:
         self.scratch = np.zeros(1, layout.SCRATCH)
@@ -127,9 +124,8 @@ class Batch:
         self.config = config
         self._states = states  # [games]
         self._start = states.copy()
-        wanted = max(threads, min(threads * _STRETCHES, len(states) // _LEAST_GAMES)) if threads > 1 else 1
-        self._stretches = [_Stretch(config.legal_capacity) for _ in range(min(wanted, len(states)))]
-        self._pool = ThreadPoolExecutor(threads) if len(self._stretches) > 1 else None
+        self._workers = [_Worker(config.legal_capacity) for _ in range(min(threads, len(states)))]
+        self._pool = ThreadPoolExecutor(len(self._workers)) if len(self._workers) > 1 else None
         self.legal = LegalMoves(np.empty(0, np.int64), np.zeros(len(states) + 1, np.int64))
         self._advance(np.full(len(states), layout.NO_MOVE))
 
@@ -231,17 +227,17 @@ class Batch:
         counts = np.zeros(len(self), np.int64)
         work = _Work(self.config.board.geometry[0], self._states, moves, self.legal, counts)
         bounds = self._bounds(moves)
-        self._run([stretch.advance for stretch in self._stretches], [(work, *span) for span in pairwise(bounds)])
+        self._run([worker.advance for worker in self._workers], [(work, *span) for span in pairwise(bounds)])
         offsets = np.concatenate((np.zeros(1, np.int64), np.cumsum(counts)))
         flat = np.empty(offsets[-1], np.int64)
         parts = [(flat[offsets[first] : offsets[last]],) for first, last in pairwise(bounds)]
-        self._run([stretch.hand_over for stretch in self._stretches], parts)
+        self._run([worker.hand_over for worker in self._workers], parts)
         flat.setflags(write=False)
         offsets.setflags(write=False)
         self.legal = LegalMoves(flat, offsets)
 
     def _run(self, tasks: list[Callable[..., None]], arguments: list[tuple[Any, ...]]) -> None:
-        """One task per stretch, as many at once as there are threads."""
+        """One task per worker, side by side."""
         if self._pool is None:
             tasks[0](*arguments[0])
             return
@@ -250,9 +246,9 @@ class Batch:
             task.result()
 
     def _bounds(self, moves: NDArray[np.int64]) -> list[int]:
-        """Where each stretch begins, and the end: about equally many games to advance in each."""
+        """Where the stretch of each worker begins, and the end: about equally many games to advance in each."""
         due = np.cumsum(moves != KEEP)
-        shares = due[-1] * np.arange(1, len(self._stretches)) / len(self._stretches)
+        shares = due[-1] * np.arange(1, len(self._workers)) / len(self._workers)
         return [0, *np.searchsorted(due, shares).tolist(), len(self)]
 
     def _refusal(self, game: int, move: int) -> IllegalMoveError:
