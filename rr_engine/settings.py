@@ -73,7 +73,20 @@ class SelfplaySettings(Section):
     temperature_share: Share = 0.15  # length of the first part, over the decisions of a typical game
     opening_decisions: Natural = 8  # random decisions a game starts with: this many or down to half
     min_distinct: Share = 0.98  # different games over games made, at least
+    simulations: Count = 32  # of a full search, whose policy is learned
+    cheap_simulations: Natural = 8  # of a cheap search, which only moves the game on
+    full_share: Share = 0.25  # of the decisions that get a full search
+    games_at_once: Count = 1024  # side by side: many keep the network's batches large
     seed: Natural = 0  # root of all random numbers of the run
+
+
+@dataclass(frozen=True)
+class SearchSettings(Section):
+    """Gumbel AlphaZero (Danihelka et al. 2022)."""
+
+    considered: Count = 16  # moves drawn at the root, at most
+    c_visit: Amount = 50.0  # a value weighs (c_visit + most visits of a sibling) * c_scale against logits
+    c_scale: Amount = 0.2  # values lie between 0 and 1
 
 
 @dataclass(frozen=True)
@@ -121,6 +134,7 @@ class MatchSettings(Section):
     pairs: Count = 50  # pairs per opponent
     opening_decisions: Natural = 6  # decisions sampled at random before the players take over
     temperature: Temperature = 0.0  # of the move choice, after the opening
+    simulations: Natural = 32  # per move of a network; 0: its policy alone decides
     min_distinct: Share = 0.9  # different games over games played, at least
     seed: Natural = 0  # of the openings
 
@@ -198,6 +212,7 @@ class Settings(Section):
     """All sections; a key is written `section.name`."""
 
     selfplay: SelfplaySettings = field(default_factory=SelfplaySettings)
+    search: SearchSettings = field(default_factory=SearchSettings)
     dataset: DatasetSettings = field(default_factory=DatasetSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)

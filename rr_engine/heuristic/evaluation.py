@@ -386,3 +386,14 @@ def value_moves(
             for index in range(len(legal)):
                 desk.spare[0] = states[game]
                 own[index] = _worth_after(g, desk, np.int64(0), legal[index])
+
+
+@entry
+def total_seats(g: Any, states: Any, desk: Any, totals: Any) -> None:
+    """Fill `totals` [states, seats] with the weighted features of every seat."""
+    for index in range(len(states)):
+        measure(g, states[index], desk.scratch[0]["other"], desk.centre, desk.features)
+        for seat in range(states[index]["seats"]):
+            totals[index, seat] = 0.0
+            for feature in range(len(desk.weights)):
+                totals[index, seat] += desk.weights[feature] * desk.features[seat, feature]

@@ -32,18 +32,29 @@ def fill_values(
     Game i may play `moves[offsets[i]:offsets[i + 1]]`. Points; a won game is worth about 1000. Threads may fill
     different games of the same arrays.
     """
+    desk = _desk(config)
+    evaluation.value_moves(config.board.geometry[0], states, moves, offsets, desk, BEAM, values, first, end)
+
+
+def seat_totals(config: Config, states: NDArray[np.void]) -> Floats:
+    """[states, seats]: points of every seat in each position as it stands."""
+    totals = np.empty((len(states), config.players))
+    evaluation.total_seats(config.board.geometry[0], states, _desk(config), totals)
+    return totals
+
+
+def _desk(config: Config) -> evaluation.Desk:
     longest = config.legal_capacity
-    desk = evaluation.Desk(
+    return evaluation.Desk(
         weights=WEIGHTS,
         centre=_centre(config.board),
         openings=_openings(config.board),
-        spare=np.empty(2, states.dtype),
+        spare=np.empty(2, config.board.state_dtype),
         scratch=np.zeros(1, layout.SCRATCH),
         lists=np.empty((2, longest), np.int64),
         probes=np.empty(longest),
         features=np.empty((layout.MAX_SEATS, len(FEATURES))),
     )
-    evaluation.value_moves(config.board.geometry[0], states, moves, offsets, desk, BEAM, values, first, end)
 
 
 def policy(values: Floats, offsets: NDArray[np.int64], temperature: float | Floats = 1.0) -> Floats:

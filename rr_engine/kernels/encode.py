@@ -1,13 +1,16 @@
 """Encoding for networks: planes over the cells, numbers about the whole game, and one row per legal move.
 
 Everything is told from the mover's side: relative seat 0 is the mover, 1 the next seat in turn order, and so on; every
-opponent has planes of its own, and seats that are not in the game are empty.
+opponent has planes of its own, and seats that are not in the game are empty. A symmetry of the board (rules 8) acts on
+an encoding as it acts on cells: planes move with them, and so do the cells of a move, but for the two ends of a line,
+which stand in ascending order, and a region, of which any cell may be named.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from rr_engine.kernels.bits import popcount
 from rr_engine.kernels.jit import entry, kernel
 from rr_engine.kernels.layout import (
     CAPTURE,
@@ -18,9 +21,11 @@ from rr_engine.kernels.layout import (
     MAX_SEATS,
     NO_MOVE,
     PLACEMENT,
+    PLAIN,
     REGION,
     RING_BITS,
     SKIP,
+    SLIDE_WINDOW,
     STACK,
     SWAP,
 )
@@ -42,7 +47,8 @@ _REST = _PLAYERS + 3  # long lines, recovery turn, acted, pie rule open, board s
 NUMBERS = _REST + 5
 
 MOVE_KINDS = 14
-MOVE_CELLS = 3  # from or on, to, and the third cell of a capture, slide or line; `cells` where there is none
+MOVE_CELLS = 3  # from or on, to, and the third cell of a capture or slide; `cells` where there is none
+MOVE_FACTS = 4  # size of what is placed, collapsed or claimed; own, then others' markers on the way; steps
 
 
 @kernel
@@ -50,22 +56,23 @@ def _encode_cell(g, s, cell, planes):
     mover, seats = s["player"], s["seats"]
     kind = s["kind"][cell]
     relative = (np.int64(s["owner"][cell]) - mover + seats) % seats
-    planes[_INSIDE, cell] = 1
+    planes = planes[cell]
+    planes[_INSIDE] = 1
     if kind == MARKER:
-        planes[_MARKER + relative, cell] = 1
+        planes[_MARKER + relative] = 1
     elif kind == COLLAPSED:
-        planes[_TERRITORY + relative, cell] = 1
+        planes[_TERRITORY + relative] = 1
     elif kind == STACK:
-        planes[_CONTROLS + relative, cell] = 1
+        planes[_CONTROLS + relative] = 1
         rings = s["rings"][cell]
         height = np.int64(s["height"][cell])
         cap = np.int64(s["cap"][cell])
-        planes[_HEIGHT, cell] = height
-        planes[_CAP, cell] = cap
+        planes[_HEIGHT] = height
+        planes[_CAP] = cap
         if height > cap:
-            planes[_NEXT + (((rings >> (RING_BITS * cap)) & 3) - mover + seats) % seats, cell] = 1
+            planes[_NEXT + (((rings >> (RING_BITS * cap)) & 3) - mover + seats) % seats] = 1
         for index in range(height):
-            planes[_RINGS + (((rings >> (RING_BITS * index)) & 3) - mover + seats) % seats, cell] += 1
+            planes[_RINGS + (((rings >> (RING_BITS * index)) & 3) - mover + seats) % seats] += 1
 
 
 @kernel
@@ -95,73 +102,101 @@ def _encode_numbers(g, s, numbers):
 
 
 @kernel
-def encode_state(g, s, planes, numbers):
-    """Fill `planes` [PLANES, cells] and `numbers` [NUMBERS] (both zero before) with what the mover sees."""
+def _encode_state(g, s, planes, numbers):
+    """Fill `planes` [cells + 1, PLANES] and `numbers` [NUMBERS] (both zero before) with what the mover sees."""
     for cell in range(g["cells"]):
         _encode_cell(g, s, cell, planes)
     if s["active"] >= 0:
-        planes[_ACTIVE, s["active"]] = 1
+        planes[s["active"], _ACTIVE] = 1
     _encode_numbers(g, s, numbers)
 
 
 @kernel
-def encode_move(g, move, cells):
-    """Fill `cells` [MOVE_CELLS] with the cells a move names; returns (kind, amount)."""
+def _encode_way(g, s, start, end, facts):
+    """Add what a stack passes between two cells of a line: own and others' markers, and the steps."""
+    axis = 0
+    while g["line_of"][start, axis] != g["line_of"][end, axis]:
+        axis += 1
+    line = np.int64(g["line_of"][start, axis])
+    low = min(np.int64(g["pos_of"][start, axis]), np.int64(g["pos_of"][end, axis]))
+    high = max(np.int64(g["pos_of"][start, axis]), np.int64(g["pos_of"][end, axis]))
+    between = (1 << high) - (2 << low)
+    for seat in range(s["seats"]):
+        passed = popcount(np.int64(s["marks"][seat, line]) & between)
+        facts[1 if seat == s["player"] else 2] += passed / 4.0
+    facts[3] += (high - low) / 8.0
+
+
+@kernel
+def _farther_end(g, first, axis, length, cell):
+    """The end of a window that lies farther from its `cell`; the place outside for the one in the middle."""
+    line = np.int64(g["line_of"][first, axis])
+    begin = np.int64(g["pos_of"][first, axis])
+    before = np.int64(g["pos_of"][cell, axis]) - begin
+    after = length - 1 - before
+    if before == after:
+        return np.int64(g["cells"])
+    return np.int64(g["cell_at"][line, begin if before > after else begin + length - 1])
+
+
+@kernel
+def _encode_move(g, s, move, cells, facts):
+    """Fill `cells` [MOVE_CELLS] and `facts` [MOVE_FACTS] (zero before) of a legal move; returns its kind."""
     nowhere = g["cells"]
     kind = move & 15
     a = (move >> 4) & 0xFFF
     b = (move >> 16) & 0xFFF
     c = (move >> 28) & 0xFFF
+    d = (move >> 40) & 0xFFF
     cells[0] = a
     cells[1] = nowhere
     cells[2] = nowhere
-    amount = 0.0
     if kind == SKIP or kind == SWAP:
         cells[0] = nowhere
     elif kind == PLACEMENT:
-        amount = b / 3.0
+        facts[0] = b / 3.0
     elif kind == LINE_WHOLE or kind == LINE_WINDOW:
-        axis = (move >> 40) & 15
-        line = np.int64(g["line_of"][a, axis])
-        cells[1] = g["cell_at"][line, np.int64(g["pos_of"][a, axis]) + c - 1]
-        amount = c / 8.0
+        line = np.int64(g["line_of"][a, d])
+        last = np.int64(g["cell_at"][line, np.int64(g["pos_of"][a, d]) + c - 1])
+        cells[0] = min(a, last)
+        cells[1] = max(a, last)
+        facts[0] = c / 8.0
     elif kind == REGION:
-        amount = c / np.float64(g["cells"])
+        facts[0] = c / np.float64(g["cells"])
+    elif kind == PLAIN:
+        cells[1] = b
+        _encode_way(g, s, a, b, facts)
     elif kind == CAPTURE:
         cells[1] = c
         cells[2] = b
-    elif kind < LINE_WHOLE:  # plain moves and slides
+        _encode_way(g, s, a, b, facts)
+        _encode_way(g, s, b, c, facts)
+    elif kind < LINE_WHOLE:  # slides
         cells[1] = b
-        if kind > CAPTURE:
-            cells[2] = c
-    return kind, amount
+        cells[2] = _farther_end(g, c, d & 15, d >> 4, b) if kind == SLIDE_WINDOW else c
+    return kind
 
 
 @entry
-def encode_moves(g, moves, kinds, cells, amounts):
-    """`encode_move` for every one of `moves`, a row each."""
-    for index in range(len(moves)):
-        kinds[index], amounts[index] = encode_move(g, moves[index], cells[index])
-
-
-@entry
-def encode_states(g, states, planes, numbers):
-    """`encode_state` for every one of `states` (none of them over), a row each."""
+def encode_positions(g, states, moves, offsets, planes, numbers, kinds, cells, facts):
+    """Encode `states` (none of them over) and their legal `moves`, ragged by `offsets`, a row each."""
     for index in range(len(states)):
-        encode_state(g, states[index], planes[index], numbers[index])
+        _encode_state(g, states[index], planes[index], numbers[index])
+        for row in range(offsets[index], offsets[index + 1]):
+            kinds[row] = _encode_move(g, states[index], moves[row], cells[row], facts[row])
 
 
 @entry
-def encode_game(g, s, scratch, out, played, wanted, planes, numbers, kinds, cells, amounts):
+def encode_game(g, s, scratch, out, played, wanted, planes, numbers, kinds, cells, facts):
     """Replay `played` on `s` and encode the decisions that are `wanted`; returns (decisions, legal moves) encoded."""
     rows = 0
     moves = 0
     n = advance(g, s, scratch, NO_MOVE, out)
     for index in range(len(played)):
         if wanted[index]:
-            encode_state(g, s, planes[rows], numbers[rows])
+            _encode_state(g, s, planes[rows], numbers[rows])
             for legal in range(n):
-                kinds[moves], amounts[moves] = encode_move(g, out[legal], cells[moves])
+                kinds[moves] = _encode_move(g, s, out[legal], cells[moves], facts[moves])
                 moves += 1
             rows += 1
         n = advance(g, s, scratch, played[index], out)

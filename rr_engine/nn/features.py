@@ -3,55 +3,65 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rr_engine.boards import Board, Config
-from rr_engine.kernels.encode import MOVE_CELLS, NUMBERS, PLANES, encode_game, encode_moves, encode_states
+from rr_engine.kernels.encode import MOVE_CELLS, MOVE_FACTS, NUMBERS, PLANES, encode_game, encode_positions
 from rr_engine.kernels.layout import MAX_SEATS, SCRATCH
 from rr_engine.records.record import GameRecord
 from rr_engine.state import new_state
 
-FEATURE_VERSION = 1  # of `kernels.encode`: a network reads only what it was trained on
+FEATURE_VERSION = 2  # of `kernels.encode`: a network reads only what it was trained on
 
 
 @dataclass(frozen=True)
 class Encoded:
     """Encoded decisions of one config. Legal moves are ragged: decision i has rows `offsets[i]:offsets[i + 1]`."""
 
-    planes: NDArray[np.uint8]  # [decisions, PLANES, cells]
+    planes: NDArray[np.uint8]  # [decisions, cells + 1, PLANES], the last place is outside and empty
     numbers: NDArray[np.float32]  # [decisions, NUMBERS]
     offsets: NDArray[np.int64]  # [decisions + 1]
     move_kinds: NDArray[np.uint8]  # [moves]
     move_cells: NDArray[np.int16]  # [moves, MOVE_CELLS]
-    move_amounts: NDArray[np.float32]  # [moves]
+    move_facts: NDArray[np.float32]  # [moves, MOVE_FACTS]
 
 
-def _room(board: Board, decisions: int, moves: int) -> tuple[Any, Any, tuple[Any, Any, Any]]:
-    """Zeroed arrays for planes, numbers and (kinds, cells, amounts) of the moves."""
-    rows = (np.zeros(moves, np.uint8), np.zeros((moves, MOVE_CELLS), np.int16), np.zeros(moves, np.float32))
-    return np.zeros((decisions, PLANES, board.cells), np.uint8), np.zeros((decisions, NUMBERS), np.float32), rows
+def _room(board: Board, offsets: NDArray[np.int64]) -> Encoded:
+    """Zeroed arrays for decisions with legal moves as `offsets` say."""
+    decisions, moves = len(offsets) - 1, int(offsets[-1])
+    return Encoded(
+        planes=np.zeros((decisions, board.cells + 1, PLANES), np.uint8),
+        numbers=np.zeros((decisions, NUMBERS), np.float32),
+        offsets=offsets,
+        move_kinds=np.zeros(moves, np.uint8),
+        move_cells=np.zeros((moves, MOVE_CELLS), np.int16),
+        move_facts=np.zeros((moves, MOVE_FACTS), np.float32),
+    )
+
+
+def _arrays(room: Encoded) -> tuple[NDArray[Any], ...]:
+    return room.planes, room.numbers, room.move_kinds, room.move_cells, room.move_facts
 
 
 def encode(config: Config, states: NDArray[np.void], moves: NDArray[np.int64], offsets: NDArray[np.int64]) -> Encoded:
     """Encode `states`, none over, with their legal `moves` (ragged by `offsets`)."""
-    planes, numbers, rows = _room(config.board, len(states), len(moves))
-    encode_states(config.board.geometry[0], states, planes, numbers)
-    encode_moves(config.board.geometry[0], moves, *rows)
-    return Encoded(planes, numbers, offsets, *rows)
+    room = _room(config.board, offsets)
+    encode_positions(config.board.geometry[0], states, moves, offsets, *_arrays(room))
+    return room
 
 
 def encode_record(record: GameRecord, wanted: NDArray[np.bool_]) -> Encoded:
     """Replay a record that `records.check_replays` accepts and encode its `wanted` decisions."""
     config = record.config
-    legal = record.legal[wanted]
-    planes, numbers, rows = _room(config.board, len(legal), int(legal.sum()))
+    room = _room(config.board, np.concatenate(([0], np.cumsum(record.legal[wanted], dtype=np.int64))))
     out = np.empty(config.legal_capacity, np.int64)
     state, scratch = new_state(config, pie=record.pie), np.zeros(1, SCRATCH)[0]
-    encode_game(config.board.geometry[0], state[0], scratch, out, record.moves, wanted, planes, numbers, *rows)
-    return Encoded(planes, numbers, np.concatenate(([0], np.cumsum(legal, dtype=np.int64))), *rows)
+    encode_game(config.board.geometry[0], state[0], scratch, out, record.moves, wanted, *_arrays(room))
+    return room
 
 
 def relative_seats(seats: NDArray[np.int8], values: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -62,9 +72,16 @@ def relative_seats(seats: NDArray[np.int8], values: NDArray[np.float32]) -> NDAr
     return turned
 
 
-def grid(board: Board) -> tuple[int, int, NDArray[np.int64]]:
-    """(rows, columns, index of each cell in the flat grid) of the rectangle a convolution runs over."""
+@cache
+def grid(board: Board) -> tuple[int, int, NDArray[np.int64], NDArray[np.int64]]:
+    """The rectangle a convolution runs over: (rows, columns, cell at each place, place of each cell).
+
+    Places go row by row; `cells` stands at a place outside the board.
+    """
     record = board.geometry[0]
-    columns = board.rows
-    rows, positions = record["line_of"][: board.cells, 0], record["pos_of"][: board.cells, 0]
-    return board.rows, columns, rows.astype(np.int64) * columns + positions - 1
+    rows, columns = board.rows, board.rows
+    row, position = record["line_of"][: board.cells, 0], record["pos_of"][: board.cells, 0]
+    places = row.astype(np.int64) * columns + position - 1
+    cells = np.full(rows * columns, board.cells, np.int64)
+    cells[places] = np.arange(board.cells)
+    return rows, columns, cells, places

@@ -31,16 +31,20 @@ class Positions:
     def take(self, chosen: Int64Array) -> Positions:
         """The positions of the games `chosen`, in that order."""
         counts = np.diff(self.offsets)[chosen]
-        offsets = np.concatenate(([0], np.cumsum(counts)))
-        places = np.repeat(self.offsets[chosen] - offsets[:-1], counts) + np.arange(offsets[-1])
         return Positions(
             config=self.config,
             states=self.states[chosen],
-            moves=self.moves[places],
-            offsets=offsets,
+            moves=self.moves[self.rows(chosen)],
+            offsets=np.concatenate(([0], np.cumsum(counts))),
             seeds=self.seeds[chosen],
             temperature=self.temperature[chosen],
         )
+
+    def rows(self, chosen: Int64Array) -> Int64Array:
+        """Where the legal moves of the games `chosen`, one game behind the other, stand in `moves`."""
+        counts = np.diff(self.offsets)[chosen]
+        ends = np.cumsum(counts)
+        return np.repeat(self.offsets[chosen] - ends + counts, counts) + np.arange(counts.sum())
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class Choice:
 
     moves: Int64Array  # [games]
     policy: Float64Array | None = None  # [legal moves of all games], sums to 1 in each game
+    recorded: NDArray[np.bool_] | None = None  # [games] whose policy is worth learning; None: all
+    values: Float64Array | None = None  # [games, seats] chances to win by seat; NaN where nobody looked
 
 
 def best_moves(positions: Positions, values: Float64Array) -> Int64Array:

@@ -1,0 +1,95 @@
+"""Search as a player: whatever the evaluator, Gumbel AlphaZero decides."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rr_engine.heuristic.source import code_digest
+from rr_engine.players.positions import Choice, Float64Array, Int64Array, Positions, UInt64Array, mixed
+from rr_engine.players.workers import over_cores
+from rr_engine.search import Evaluator, search
+from rr_engine.settings import SearchSettings
+
+_SHARE = 128  # games one worker searches at a time
+_DEPTH, _NOISE = 0, 1  # salts of what a position's seed decides: how much to search, and the noise
+_PARTS = ("rr_engine.search.gumbel", "rr_engine.search.tree", __name__)
+
+
+class SearchPlayer:
+    """The move a search finds: at temperature 0 the best one, above with Gumbel noise of that scale at the root."""
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        *,
+        name: str,
+        identity: str,
+        settings: SearchSettings,
+        simulations: int,
+        cheap_simulations: int = 0,
+        full_share: float = 1.0,
+    ) -> None:
+        """`identity` tells evaluators apart: a hash. `simulations` 0 lets the evaluator's own policy decide.
+
+        A random `full_share` of the decisions gets `simulations`, the others `cheap_simulations`, whose policy is not
+        for learning (playout cap randomization, Wu 2019).
+        """
+        self.name = name
+        options = f"{identity} {settings} {simulations} {cheap_simulations} {full_share}"
+        self.digest = code_digest(*_PARTS, options=options)
+        self._evaluator = evaluator
+        self._settings = settings
+        self._simulations = simulations
+        self._cheap_simulations = cheap_simulations
+        self._full_share = full_share
+
+    def choose(self, positions: Positions) -> Choice:
+        """One legal move of each game; improved policies and the searches' values with it."""
+        counts = np.diff(positions.offsets)
+        choice = Choice(
+            moves=positions.moves[positions.offsets[:-1]],
+            policy=np.repeat(1 / counts, counts),
+            recorded=(_uniform(mixed(positions.seeds, _DEPTH)) < self._full_share) & (counts > 1),
+            values=np.full((len(positions), positions.config.players), np.nan),
+        )
+        assert choice.recorded is not None
+        self._search(positions, np.flatnonzero(choice.recorded), self._simulations, choice)
+        self._search(positions, np.flatnonzero(~choice.recorded & (counts > 1)), self._cheap_simulations, choice)
+        return choice
+
+    def _search(self, positions: Positions, games: Int64Array, simulations: int, choice: Choice) -> None:
+        """Search the positions of `games` and write what was found into `choice`."""
+
+        def work(first: int, end: int) -> None:
+            chosen = games[first:end]
+            part = positions.take(chosen)
+            noise = _gumbel(part) * np.repeat(part.temperature, np.diff(part.offsets))
+            found = search(
+                part.config,
+                part.states,
+                part.moves,
+                part.offsets,
+                evaluator=self._evaluator,
+                settings=self._settings,
+                simulations=np.full(len(part), simulations),
+                noise=noise,
+            )
+            assert choice.policy is not None and choice.values is not None
+            choice.moves[chosen] = found.moves
+            choice.values[chosen] = found.values
+            choice.policy[positions.rows(chosen)] = found.policy
+
+        over_cores(work, len(games), share=_SHARE)
+
+
+def _uniform(bits: UInt64Array) -> Float64Array:
+    """Numbers in (0, 1) from random bits."""
+    return ((bits >> np.uint64(11)).astype(np.float64) + 0.5) / 2.0**53
+
+
+def _gumbel(positions: Positions) -> Float64Array:
+    """[moves] samples of Gumbel(0, 1), decided by the seed of each position."""
+    counts = np.diff(positions.offsets)
+    place = np.arange(len(positions.moves)) - np.repeat(positions.offsets[:-1], counts)
+    bits = mixed(np.repeat(mixed(positions.seeds, _NOISE), counts) + place.astype(np.uint64), _NOISE)
+    return -np.log(-np.log(_uniform(bits)))

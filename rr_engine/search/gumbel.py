@@ -1,0 +1,144 @@
+"""Gumbel AlphaZero search (Danihelka et al. 2022) over many games at once, with one evaluation call a step for all.
+
+At the root edges are drawn without replacement by Gumbel noise and thinned out by sequential halving; below, visits
+follow the improved policy without noise. The improved policy, from completed values, is what a network learns.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rr_engine.boards import Config
+from rr_engine.kernels.layout import SCRATCH
+from rr_engine.search import tree as trees
+from rr_engine.search.evaluators import Evaluator
+from rr_engine.settings import SearchSettings
+
+Int64Array = NDArray[np.int64]
+Floats = NDArray[np.float64]
+_EDGES_PER_NODE = 64  # room of the arena at first; it grows as needed
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search found, of [games]."""
+
+    moves: Int64Array  # [games] the move to play
+    policy: Floats  # [legal moves of all games] improved policy, sums to 1 in each game
+    values: Floats  # [games, seats] chance to win of each seat
+
+
+@cache
+def halving(considered: int, simulations: int) -> tuple[int, ...]:
+    """For each simulation, how many visits the root edge to walk must have: `considered` edges, halved in equal rounds.
+
+    The budget is shared out as in the paper's algorithm 2; the last two edges share what is left.
+    """
+    if considered <= 1:
+        return tuple(range(simulations))
+    rounds = math.ceil(math.log2(considered))
+    visits = [0] * considered
+    wanted: list[int] = []
+    left = considered
+    while len(wanted) < simulations:
+        for _ in range(max(1, simulations // (rounds * left))):
+            wanted += visits[:left]
+            for edge in range(left):
+                visits[edge] += 1
+        left = max(2, left // 2)
+    return tuple(wanted[:simulations])
+
+
+def search(
+    config: Config,
+    states: NDArray[np.void],
+    moves: Int64Array,
+    offsets: Int64Array,
+    *,
+    evaluator: Evaluator,
+    settings: SearchSettings,
+    simulations: Int64Array,
+    noise: Floats,
+) -> Found:
+    """Search every one of `states` (none over) with its legal `moves` (ragged by `offsets`).
+
+    `simulations` [games] is the budget of each, at least 1; `noise` [moves] is added to the root's logits: Gumbel(0, 1)
+    samples to explore, zeros for the strongest play. The same arguments give the same result.
+    """
+    tree = _plant(config, states, moves, offsets, settings, simulations, noise)
+    geometry, scratch = config.board.geometry[0], np.zeros(1, SCRATCH)[0]
+    scale = trees.Scale(settings.c_visit, settings.c_scale)
+    used = len(moves)
+    while len(waiting := np.flatnonzero(tree.leaf >= 0)):
+        leaves = tree.leaf[waiting]
+        counts = tree.count[waiting, leaves].astype(np.int64)
+        bounds = np.concatenate(([0], np.cumsum(counts)))
+        edges = np.repeat(tree.first[waiting, leaves] - bounds[:-1], counts) + np.arange(bounds[-1])
+        logits, values = evaluator.evaluate(config, tree.states[waiting, leaves], tree.move[edges], bounds)
+        trees.take_values(tree, waiting, values, logits, bounds)
+        game = 0
+        while game < len(states):
+            game, used = trees.walk(geometry, tree, game, scratch, used, config.legal_capacity, scale)
+            if game < len(states):
+                tree = _with_more_room(tree)
+    found = Found(np.empty(len(states), np.int64), np.empty(len(moves)), np.empty((len(states), config.players)))
+    trees.settle(tree, scale, found.policy, found.moves, found.values)
+    return found
+
+
+def _plant(
+    config: Config,
+    states: NDArray[np.void],
+    moves: Int64Array,
+    offsets: Int64Array,
+    settings: SearchSettings,
+    simulations: Int64Array,
+    noise: Floats,
+) -> trees.Tree:
+    """Trees of one node each, which waits to be evaluated."""
+    games, counts, most = len(states), np.diff(offsets), int(simulations.max())
+    nodes = most + 1
+    room = len(moves) + config.legal_capacity + games * nodes * _EDGES_PER_NODE
+    rounds = np.zeros((games, most), np.int32)
+    for game, (legal, budget) in enumerate(zip(counts.tolist(), simulations.tolist(), strict=True)):
+        rounds[game, :budget] = halving(min(settings.considered, legal), budget)
+    shape = (games, nodes)
+    tree = trees.Tree(
+        states=np.empty(shape, states.dtype),
+        parent=np.full(shape, -1, np.int32),
+        agent=np.zeros(shape, np.int8),
+        first=np.zeros(shape, np.int64),
+        count=np.zeros(shape, np.int32),
+        visits=np.zeros(shape, np.int32),
+        value=np.zeros((*shape, config.players)),
+        total=np.zeros((*shape, config.players)),
+        used=np.ones(games, np.int32),
+        done=np.zeros(games, np.int32),
+        leaf=np.zeros(games, np.int32),
+        budget=simulations.astype(np.int32),
+        rounds=rounds,
+        noise=noise,
+        move=np.empty(room, np.int64),
+        logit=np.empty(room),
+        child=np.full(room, trees.UNSEEN, np.int32),
+    )
+    tree.states[:, 0] = states
+    tree.agent[:, 0] = states["player"] ^ states["swapped"]
+    tree.first[:, 0] = offsets[:-1]
+    tree.count[:, 0] = counts
+    tree.move[: len(moves)] = moves
+    return tree
+
+
+def _with_more_room(tree: trees.Tree) -> trees.Tree:
+    """The same trees, their arena twice as large."""
+    return tree._replace(
+        move=np.concatenate((tree.move, np.empty_like(tree.move))),
+        logit=np.concatenate((tree.logit, np.empty_like(tree.logit))),
+        child=np.concatenate((tree.child, np.empty_like(tree.child))),
+    )

@@ -1,0 +1,254 @@
+"""Search trees of many games side by side, and the walk through them: everything compiled stands in this file.
+
+A tree has a node per position that asks for a choice; positions with one legal move are passed. Node 0 is the root. An
+edge is a legal move of a node; all edges of all games lie in one arena, those of a node in a row. Values are chances to
+win per agent, which differs from the seat once the pie rule has been used (rules 5.9): an agent keeps its number.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rr_engine.kernels.jit import entry, kernel
+from rr_engine.kernels.layout import OVER
+from rr_engine.kernels.turn import advance
+
+UNSEEN = np.int32(-1)  # child of an edge not walked yet
+_NOBODY = np.int64(-1)
+
+
+class Tree(NamedTuple):
+    """The trees of [games], with room for [nodes] nodes each, and the arena of [edges]."""
+
+    states: Any  # [games, nodes] state records
+    parent: Any  # [games, nodes] int32
+    agent: Any  # [games, nodes] int8: who decides; -1 where the game is over
+    first: Any  # [games, nodes] int64: its first edge
+    count: Any  # [games, nodes] int32: its edges
+    visits: Any  # [games, nodes] int32, its own evaluation counted
+    value: Any  # [games, nodes, agents] as evaluated
+    total: Any  # [games, nodes, agents] sum of the values of all visits
+    used: Any  # [games] int32: nodes in use
+    done: Any  # [games] int32: simulations done
+    leaf: Any  # [games] int32: node that waits for its evaluation, -1: none
+    budget: Any  # [games] int32: simulations to do
+    rounds: Any  # [games, simulations] int32: visits that a root edge must have to be walked (sequential halving)
+    noise: Any  # [root edges]
+    move: Any  # [edges]
+    logit: Any  # [edges]
+    child: Any  # [edges] int32
+
+
+class Scale(NamedTuple):
+    """How values weigh against logits: (c_visit + most visits of a sibling) * c_scale * value."""
+
+    c_visit: float
+    c_scale: float
+
+
+@kernel
+def _agent_of(s):
+    """Who sits in the seat to move; agents change places with the pie rule, which two seats only have."""
+    return s["player"] ^ s["swapped"]
+
+
+@kernel
+def _mixed_value(tree, game, node, agent):
+    """What an edge never walked counts for: `v_mix` of Danihelka et al. 2022, appendix D."""
+    first, count = tree.first[game, node], tree.count[game, node]
+    own = tree.value[game, node, agent]
+    top = -np.inf
+    for edge in range(first, first + count):
+        top = max(top, tree.logit[edge])
+    weight, weighed, walks = 0.0, 0.0, 0.0
+    for edge in range(first, first + count):
+        child = tree.child[edge]
+        if child != UNSEEN and tree.visits[game, child] > 0:
+            share = np.exp(tree.logit[edge] - top) + 1e-12
+            weight += share
+            weighed += share * tree.total[game, child, agent] / tree.visits[game, child]
+            walks += tree.visits[game, child]
+    if walks == 0:
+        return own
+    return (own + walks * weighed / weight) / (1 + walks)
+
+
+@kernel
+def _value_of(tree, game, edge, agent, otherwise):
+    """The mean value of an edge for an agent, or `otherwise` where it was never walked."""
+    child = tree.child[edge]
+    if child == UNSEEN or tree.visits[game, child] == 0:
+        return otherwise
+    return tree.total[game, child, agent] / tree.visits[game, child]
+
+
+@kernel
+def _visits_of(tree, game, edge):
+    child = tree.child[edge]
+    return 0 if child == UNSEEN else tree.visits[game, child]
+
+
+@kernel
+def _weight(tree, game, node, scale):
+    """What one point of value is worth in logits at a node."""
+    most = 0
+    for edge in range(tree.first[game, node], tree.first[game, node] + tree.count[game, node]):
+        most = max(most, _visits_of(tree, game, edge))
+    return (scale.c_visit + most) * scale.c_scale
+
+
+@kernel
+def _choose_root(tree, game, wanted, scale):
+    """The root edge with `wanted` visits of the best noise, prior and value; with no such edge, of the nearest number."""
+    agent = tree.agent[game, 0]
+    otherwise = _mixed_value(tree, game, 0, agent)
+    weight = _weight(tree, game, 0, scale)
+    best, best_score, nearest = tree.first[game, 0], -np.inf, 1 << 30
+    for index in range(tree.count[game, 0]):
+        edge = tree.first[game, 0] + index
+        off = abs(_visits_of(tree, game, edge) - wanted)
+        score = tree.noise[edge] + tree.logit[edge] + weight * _value_of(tree, game, edge, agent, otherwise)
+        if off < nearest or (off == nearest and score > best_score):
+            best, best_score, nearest = edge, score, off
+    return best
+
+
+@kernel
+def _choose_inner(tree, game, node, scale):
+    """The edge whose share of visits falls furthest behind the improved policy (the paper's section 5)."""
+    agent = tree.agent[game, node]
+    otherwise = _mixed_value(tree, game, node, agent)
+    weight = _weight(tree, game, node, scale)
+    first, count = tree.first[game, node], tree.count[game, node]
+    top = -np.inf
+    for edge in range(first, first + count):
+        top = max(top, tree.logit[edge] + weight * _value_of(tree, game, edge, agent, otherwise))
+    total = 0.0
+    for edge in range(first, first + count):
+        total += np.exp(tree.logit[edge] + weight * _value_of(tree, game, edge, agent, otherwise) - top)
+    best, best_score = first, -np.inf
+    for edge in range(first, first + count):
+        share = np.exp(tree.logit[edge] + weight * _value_of(tree, game, edge, agent, otherwise) - top) / total
+        score = share - _visits_of(tree, game, edge) / tree.visits[game, node]
+        if score > best_score:
+            best, best_score = edge, score
+    return best
+
+
+@kernel
+def _back_up(tree, game, node):
+    """Add the value of `node` to it and to all above."""
+    agents = tree.value.shape[2]
+    above = node
+    while above >= 0:
+        tree.visits[game, above] += 1
+        for agent in range(agents):
+            tree.total[game, above, agent] += tree.value[game, node, agent]
+        above = tree.parent[game, above]
+
+
+@kernel
+def _grow(g, tree, game, node, edge, scratch, used, capacity):
+    """Make the child of an edge; its edges stand in the arena from `used` on. Returns how many there are."""
+    child = tree.used[game]
+    tree.used[game] += 1
+    tree.child[edge] = child
+    state = tree.states[game, child]
+    tree.states[game, child] = tree.states[game, node]
+    out = tree.move[used : used + capacity]
+    n = advance(g, state, scratch, tree.move[edge], out)
+    while n == 1:
+        n = advance(g, state, scratch, out[0], out)
+    tree.parent[game, child] = node
+    tree.first[game, child] = used
+    tree.count[game, child] = n
+    tree.visits[game, child] = 0
+    tree.agent[game, child] = _NOBODY if n == 0 else _agent_of(state)
+    for agent in range(tree.value.shape[2]):
+        tree.value[game, child, agent] = 0.0
+        tree.total[game, child, agent] = 0.0
+    for index in range(used, used + n):
+        tree.child[index] = UNSEEN
+    if state["phase"] == OVER:
+        tree.value[game, child, state["winner"] ^ state["swapped"]] = 1.0
+    return n
+
+
+@entry
+def walk(g, tree, first, scratch, used, capacity, scale):
+    """Simulate in games from `first` on, each until a new position waits in `tree.leaf` or its budget is spent.
+
+    Stops where the arena, in use up to `used`, could be too small for a list of `capacity` moves; returns (next game,
+    room used).
+    """
+    for game in range(first, tree.used.size):
+        while tree.done[game] < tree.budget[game] and tree.leaf[game] < 0:
+            if tree.move.size - used < capacity:
+                return game, used
+            node, child = np.int64(0), np.int64(0)
+            edge = _choose_root(tree, game, tree.rounds[game, tree.done[game]], scale)
+            while tree.child[edge] != UNSEEN:
+                child = np.int64(tree.child[edge])
+                if tree.count[game, child] == 0:
+                    break
+                node = child
+                edge = _choose_inner(tree, game, node, scale)
+            if tree.child[edge] == UNSEEN:
+                used += _grow(g, tree, game, node, edge, scratch, used, capacity)
+                child = np.int64(tree.child[edge])
+            tree.done[game] += 1
+            if tree.count[game, child] == 0:
+                _back_up(tree, game, child)
+            else:
+                tree.leaf[game] = child
+    return tree.used.size, used
+
+
+@entry
+def take_values(tree, games, values, logits, offsets):
+    """Give the waiting leaf of every one of `games` its evaluation (values by seat), and back it up."""
+    for row in range(games.size):
+        game = games[row]
+        node = np.int64(tree.leaf[game])
+        swapped = tree.states[game, node]["swapped"]
+        for agent in range(tree.value.shape[2]):
+            tree.value[game, node, agent] = values[row, agent ^ swapped]
+        for index in range(tree.count[game, node]):
+            tree.logit[tree.first[game, node] + index] = logits[offsets[row] + index]
+        tree.leaf[game] = -1
+        _back_up(tree, game, node)
+
+
+@entry
+def settle(tree, scale, policy, chosen, values):
+    """Fill, for every game, the improved `policy` of the root's edges, the move `chosen` and the root's `values`.
+
+    The improved policy is the softmax of prior logits and completed values; the move is the best by noise, prior and
+    value among those with the most visits. Values are by seat.
+    """
+    for game in range(tree.used.size):
+        agent = tree.agent[game, 0]
+        otherwise = _mixed_value(tree, game, 0, agent)
+        weight = _weight(tree, game, 0, scale)
+        first, count = tree.first[game, 0], tree.count[game, 0]
+        most = 0
+        top = -np.inf
+        for edge in range(first, first + count):
+            most = max(most, _visits_of(tree, game, edge))
+            policy[edge] = tree.logit[edge] + weight * _value_of(tree, game, edge, agent, otherwise)
+            top = max(top, policy[edge])
+        total, best, best_score = 0.0, first, -np.inf
+        for edge in range(first, first + count):
+            score = policy[edge] + tree.noise[edge]
+            if _visits_of(tree, game, edge) == most and score > best_score:
+                best, best_score = edge, score
+            policy[edge] = np.exp(policy[edge] - top)
+            total += policy[edge]
+        for edge in range(first, first + count):
+            policy[edge] /= total
+        chosen[game] = tree.move[best]
+        swapped = tree.states[game, 0]["swapped"]
+        for agent in range(tree.value.shape[2]):
+            values[game, agent ^ swapped] = tree.total[game, 0, agent] / tree.visits[game, 0]
