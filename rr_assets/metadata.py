@@ -1,5 +1,6 @@
 """Facts of a stage as Dagster metadata: typed, readable, nothing computed."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -66,14 +67,16 @@ def judged(problems: Sequence[str], facts: Mapping[str, Any]) -> dg.AssetCheckRe
     )
 
 
-def every_tenth(context: dg.AssetExecutionContext, total: int, what: str) -> Callable[[int], None]:
-    """A progress callback that logs each tenth of `total` once."""
-    logged = 0
+def every_tenth(context: dg.AssetExecutionContext, total: int) -> Callable[[int, int], None]:
+    """A progress callback for games that logs each tenth of `total` once, with speed and the time left."""
+    began, logged = time.perf_counter(), 0
 
-    def report(done: int) -> None:
+    def report(done: int, decisions: int) -> None:
         nonlocal logged
         if (tenth := 10 * done // total) > logged:
             logged = tenth
-            context.log.info(f"{done} of {total} {what}")
+            seconds = time.perf_counter() - began
+            left = seconds * (total - done) / done
+            context.log.info(f"{done} of {total} games, {decisions / seconds:.0f} decisions/s, about {left:.0f} s left")
 
     return report

@@ -7,6 +7,7 @@ checks keys, types and ranges. Values built in code are trusted, but for the ord
 import json
 import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -45,6 +46,29 @@ class Between:
         return core_schema.no_info_after_validator_function(self.check, handler(source))
 
 
+@dataclass(frozen=True)
+class Form:
+    """What a text must look like, and how people are told."""
+
+    pattern: str
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
+
+    def check(self, text: str) -> str:
+        """Return `text` if all of it fits the pattern; raises ValueError, to which pydantic adds the key."""
+        if re.fullmatch(self.pattern, text):
+            return text
+        raise ValueError(f"must be {self}")
+
+    def __get_pydantic_core_schema__(self, source: object, handler: "GetCoreSchemaHandler") -> "CoreSchema":
+        """Tell pydantic, while it reads the annotation, to call `check`."""
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+
 Count = Annotated[int, Between(1)]
 Natural = Annotated[int, Between(0)]
 Share = Annotated[float, Between(0, 1)]
@@ -53,6 +77,7 @@ Rate = Annotated[float, Between(0, 1)]
 Factor = Annotated[float, Between(0, 10)]
 Temperature = Annotated[float, Between(0, 10)]
 Elo = Annotated[float, Between(-1000, 1000)]
+WarmStart = Annotated[str, Form(r"auto|none|[a-z]+[0-9]*_[234]p", "auto, none or a config such as hex8_2p")]
 
 
 class Section:
@@ -76,7 +101,7 @@ class SelfplaySettings(Section):
     simulations: Count = 32  # of a full search, whose policy is learned
     cheap_simulations: Natural = 8  # of a cheap search, which only moves the game on
     full_share: Share = 0.25  # of the decisions that get a full search
-    games_at_once: Count = 1024  # side by side: many keep the network's batches large
+    games_at_once: Count = 512  # side by side: many keep the network's batches large
     seed: Natural = 0  # root of all random numbers of the run
 
 
@@ -96,6 +121,9 @@ class DatasetSettings(Section):
     max_age_hours: Amount = 48.0  # hours; older games are left out
     max_generations: Count = 3  # champions; games of players further behind are left out
     max_samples: Count = 500_000  # decisions in one window, newest first
+    least_samples: Count = 30_000  # decisions up to which the window takes all there is
+    growth: Share = 0.75  # exponent of the window's growth with the decisions made, from there on
+    silent_share: Share = 0.25  # of the decisions without a policy target, kept for their value
     validation_share: Share = 0.1  # of the games (never of single decisions) kept from training
     min_new_samples: Count = 5_000  # decisions not seen by the last training, with 2 players
     new_samples_factor_3p: Share = 0.6  # times `min_new_samples`
@@ -115,23 +143,33 @@ class NetworkSettings(Section):
 class TrainingSettings(Section):
     """One training run."""
 
-    epochs: Count = 8  # passes over the window, at most
-    batch_size: Count = 128  # decisions per step
+    passes: Annotated[float, Between(0.01, 1000)] = 4.0  # over the window, at most; the last one may be partial
+    batch_size: Count = 256  # decisions per step, about
     learning_rate: Rate = 2e-3  # peak of the schedule
-    weight_decay: Rate = 1e-3  # per step, decoupled
+    final_rate: Share = 0.1  # of the peak, at the end of the schedule
+    warmup_share: Share = 0.05  # of the steps, until the peak is reached
+    weight_decay: Rate = 1e-3  # times the learning rate, per step
     clip_norm: Amount = 1.0  # largest norm of the gradient
-    warmup_epochs: Natural = 1  # epochs until the peak is reached
-    label_smoothing: Rate = 0.05  # of the policy targets
+    average_steps: Count = 200  # steps over which weights are averaged; a quarter of the steps done, while that is less
+    label_smoothing: Rate = 0.0  # of the policy targets
+    surprise_share: Share = 0.0  # of a decision's policy weight that follows how wrong the network is there
+    root_value_share: Share = 0.3  # of the value target that the search's own value makes up, where there is one
     value_weight: Amount = 1.0  # of the value loss, against the policy loss
-    patience: Count = 2  # epochs without a better validation loss before stopping
-    seed: Natural = 0  # of the first weights, the split and the order
+    owner_weight: Amount = 0.15  # of the loss on final territory
+    score_weight: Amount = 0.1  # of the loss on final scores
+    patience: Count = 2  # passes without a better validation loss before stopping
+    state_interval_s: Amount = 120.0  # seconds after which a run's state is kept, besides at the end of a pass
+    warm_start: WarmStart = "auto"  # whose champion lends weights to a config without one
+    seed: Natural = 0  # of the first weights, the split, the order and the symmetries
 
 
 @dataclass(frozen=True)
 class MatchSettings(Section):
     """Matches between two players. A pair is one opening played once from every seat in turn."""
 
-    pairs: Count = 50  # pairs per opponent
+    pairs: Count = 200  # pairs against the heuristic, of who may become champion
+    anchor_pairs: Count = 20  # pairs against the weaker anchors, and against the heuristic of who fails the gate
+    search_anchor_pairs: Natural = 25  # pairs against search:heuristic:64, of who may become champion; 0: none
     opening_decisions: Natural = 6  # decisions sampled at random before the players take over
     temperature: Temperature = 0.0  # of the move choice, after the opening
     simulations: Natural = 32  # per move of a network; 0: its policy alone decides
@@ -147,6 +185,7 @@ class GateSettings(Section):
     elo1: Elo = 35.0  # Elo of the hypothesis "better"
     alpha: Share = 0.05  # chance to promote a candidate that is no better
     beta: Share = 0.05  # chance to refuse a candidate that is better
+    wave_pairs: Count = 25  # pairs played before the test looks again
     max_pairs: Count = 400  # pairs after which the test ends undecided: not promoted
     anchor_margin: Share = 0.05  # win rate a candidate may lose against the heuristic, by its lower bound
 
@@ -296,5 +335,5 @@ def _complaint(detail: "ErrorDetails") -> str:
 def _allowed(kind: Any) -> str:
     if is_dataclass(kind):
         return f"a table of {', '.join(item.name for item in fields(kind))}"
-    number, bounds = get_args(kind)
-    return f"{'a whole number' if number is int else 'a number'} {bounds}"
+    value, bounds = get_args(kind)
+    return str(bounds) if value is str else f"{'a whole number' if value is int else 'a number'} {bounds}"

@@ -1,5 +1,7 @@
 """games_db: self-play, and the check that its games are what they claim."""
 
+from dataclasses import replace
+
 import dagster as dg
 
 from rr_assets import metadata
@@ -29,9 +31,9 @@ def games_db(
     made = games.make_games(
         opened,
         config,
-        order,
+        replace(loaded, selfplay=order),
         batch=context.run.run_id,
-        on_progress=metadata.every_tenth(context, order.games, "games"),
+        on_progress=metadata.every_tenth(context, order.games),
     )
     return dg.MaterializeResult(
         metadata={

@@ -63,7 +63,7 @@ class OpenVinoNetwork:
             kind=_array(head.kind.weight),
             facts=np.ascontiguousarray(_array(head.facts.weight).T),
             out=_array(head.out.weight)[0],
-            bias=float(head.out.bias),
+            bias=float(head.out.bias.detach()),
         )
 
     def __call__(self, encoded: Encoded) -> tuple[Float32s, Float32s]:

@@ -11,10 +11,14 @@ from rr_engine.players.positions import Float64Array, Int64Array, Positions, UIn
 from rr_engine.players.workers import CORES
 
 
+_DECISION = 2  # salt of the seeds of decisions
+
+
 class Table:
     """Games of one config from the start on. Every step plays one move in each running game.
 
-    `running` numbers the games that go on, ascending; `histories[game]` are the moves of a game so far.
+    `running` numbers the games that go on, ascending; `histories[game]` are the moves of a game so far. A place whose
+    game has ended may be dealt a new one.
     """
 
     def __init__(self, config: Config, seeds: UInt64Array, *, pie: bool | None = None) -> None:
@@ -22,7 +26,7 @@ class Table:
         self.config = config
         self.seeds = seeds
         self.histories: list[list[int]] = [[] for _ in seeds]
-        self.decision = 0  # how many decisions every running game has behind it
+        self.decisions = np.zeros(len(seeds), np.int64)  # of each game, made so far
         self.running: Int64Array = np.arange(len(seeds))
         self._games = Batch(config, len(seeds), threads=CORES, pie=pie)
 
@@ -49,7 +53,7 @@ class Table:
             states=self.states[self.running],
             moves=legal.moves,
             offsets=np.concatenate(([0], np.cumsum(legal.counts[self.running]))),
-            seeds=mixed(self.seeds[self.running], self.decision),
+            seeds=mixed(self.seeds[self.running] + self.decisions[self.running].astype(np.uint64), _DECISION),
             temperature=np.broadcast_to(np.asarray(temperature, np.float64), len(self.running)),
         )
 
@@ -58,5 +62,14 @@ class Table:
         self._games.step(moves, self.running)
         for game, move in zip(self.running.tolist(), moves.tolist(), strict=True):
             self.histories[game].append(move)
-        self.decision += 1
+        self.decisions[self.running] += 1
         self.running = self.running[~self._games.is_over[self.running]]
+
+    def deal(self, games: Int64Array, seeds: UInt64Array) -> None:
+        """Begin a new game at each of the places `games`, with these seeds."""
+        self.seeds[games] = seeds
+        self.decisions[games] = 0
+        for game in games.tolist():
+            self.histories[game] = []
+        self._games.restart(games)
+        self.running = np.union1d(self.running, games)

@@ -37,6 +37,7 @@ class GameRecord:
     legal: NDArray[np.int32]  # number of legal moves
     policy: NDArray[np.float32]  # target over the legal moves; zeros where `recorded` is False
     recorded: NDArray[np.bool_]  # whether `policy` holds a target for the decision
+    values: NDArray[np.float32]  # [decisions, seats] chances to win by seat, as a search found them; NaN where none did
     outcome: Outcome
 
     @property

@@ -1,6 +1,7 @@
 """Shards: many games as one Parquet file, one row a game; and the DuckDB views over shards.
 
-Columns are those of `GameRecord`; the policy is kept as 16-bit fractions, nested as decision -> legal move. Views:
+Columns are those of `GameRecord`; policy and values are kept as 16-bit fractions, nested as decision -> legal move or
+seat; values of a decision that nobody searched are null. Views:
 `games` (one row a game, without the long columns) and `decisions` (one row a decision).
 """
 
@@ -23,8 +24,9 @@ from rr_engine.records.record import GameRecord
 if TYPE_CHECKING:
     import duckdb
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 _POLICY_SCALE = 65535
+_LONG = ("moves", "phases", "seats", "recorded", "policy", "values")
 _RESULT = ("winner", "end", "ranks", "terr", "elim", "markers", "out", "turns")
 
 
@@ -58,6 +60,7 @@ def schema() -> Any:
             ("seats", pa.list_(small)),
             ("recorded", pa.list_(pa.bool_())),
             ("policy", pa.list_(pa.list_(pa.uint16()))),  # 65535ths, one list a decision
+            ("values", pa.list_(pa.list_(pa.uint16()))),  # the same, by seat
         ],
         metadata={"schema_version": str(SCHEMA_VERSION)},
     )
@@ -74,9 +77,9 @@ def encode(records: Sequence[GameRecord]) -> bytes:
         raise DataError(f"a shard holds games of one config, not of {', '.join(sorted(configs))}")
     layout = schema()
     rows = [_row(record) for record in records]
-    columns = {name: [row[name] for row in rows] for name in layout.names if name != "policy"}
+    nested = {"policy": _policy_column(records), "values": _values_column(records)}
     arrays = [
-        _policy_column(records) if field.name == "policy" else pa.array(columns[field.name], field.type)
+        nested[field.name] if field.name in nested else pa.array([row[field.name] for row in rows], field.type)
         for field in layout
     ]
     sink = io.BytesIO()
@@ -115,6 +118,19 @@ def _policy_column(records: Sequence[GameRecord]) -> Any:
     return pa.ListArray.from_arrays(_offsets(np.array([record.decisions for record in records])), inner)
 
 
+def _values_column(records: Sequence[GameRecord]) -> Any:
+    import pyarrow as pa
+
+    values = np.concatenate([record.values for record in records])
+    known = ~np.isnan(values[:, 0])
+    inner = pa.ListArray.from_arrays(
+        _offsets(known * values.shape[1]),
+        pa.array(np.rint(values[known].ravel() * _POLICY_SCALE).astype(np.uint16), pa.uint16()),
+        mask=pa.array(~known),
+    )
+    return pa.ListArray.from_arrays(_offsets(np.array([record.decisions for record in records])), inner)
+
+
 def _offsets(lengths: NDArray[Any]) -> NDArray[np.int32]:
     return np.concatenate(([0], np.cumsum(lengths))).astype(np.int32)
 
@@ -130,7 +146,7 @@ def decode(source: Path | bytes) -> list[GameRecord]:
         raise DataError(f"not a readable shard: {error}") from error
     if not table.schema.equals(schema()):
         raise DataError(f"not a shard of schema version {SCHEMA_VERSION}: its columns are {table.schema.names}")
-    long = {name: table.column(name).combine_chunks() for name in ("moves", "phases", "seats", "recorded", "policy")}
+    long = {name: table.column(name).combine_chunks() for name in _LONG}
     rows = table.drop_columns(list(long)).to_pylist()
     return [
         _record(row, {name: column[index].values for name, column in long.items()}) for index, row in enumerate(rows)
@@ -155,8 +171,17 @@ def _record(row: dict[str, Any], arrays: dict[str, Any]) -> GameRecord:
         recorded=arrays["recorded"].to_numpy(zero_copy_only=False),
         legal=legal,
         policy=policy.flatten().to_numpy(zero_copy_only=False).astype(np.float32) / _POLICY_SCALE,
+        values=_values(arrays["values"], row["decisions"], len(row["ranks"])),
         outcome=_outcome(row),
     )
+
+
+def _values(column: Any, decisions: int, seats: int) -> NDArray[np.float32]:
+    values = np.full((decisions, seats), np.nan, np.float32)
+    known = column.is_valid().to_numpy(zero_copy_only=False)
+    fractions = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    values[known] = fractions.reshape(-1, seats) / _POLICY_SCALE
+    return values
 
 
 def _outcome(row: dict[str, Any]) -> Outcome:
@@ -172,11 +197,13 @@ create view games as select game, config, seed, pie, swapped, players, player_ha
 # The kinds and phases are those of kernels.layout, in order.
 _DECISIONS_VIEW = """
 create view decisions as select game, config, decision, seat, phase, kind, a, b, c, move, legal, recorded,
-    case when recorded then list_transform(target, lambda share: share / 65535.0) end as policy
+    case when recorded then list_transform(target, lambda share: share / 65535.0) end as policy,
+    list_transform(chances, lambda share: share / 65535.0) as "values"
 from (
     select game, config, unnest(generate_series(0, decisions - 1)) as decision, unnest(seats) as seat,
         ['place', 'move', 'cap', 'chain', 'line', 'lelim', 'terr', 'telim', 'fe'][unnest(phases) + 1] as phase,
         unnest(moves) as move, unnest(recorded) as recorded, unnest(policy) as target, len(target) as legal,
+        unnest("values") as chances,
         ['skip', 'swap', 'place', 'move', 'capture', 'slide', 'strike', 'slide_line', 'slide_window', 'line',
          'line_window', 'pay', 'claim', 'forced'][(move & 15) + 1] as kind,
         (move >> 4) & 4095 as a, (move >> 16) & 4095 as b, (move >> 28) & 4095 as c

@@ -31,6 +31,7 @@ class Found:
     moves: Int64Array  # [games] the move to play
     policy: Floats  # [legal moves of all games] improved policy, sums to 1 in each game
     values: Floats  # [games, seats] chance to win of each seat
+    visits: Int64Array  # [legal moves of all games] simulations that went each way
 
 
 @cache
@@ -86,8 +87,13 @@ def search(
             game, used = trees.walk(geometry, tree, game, scratch, used, config.legal_capacity, scale)
             if game < len(states):
                 tree = _with_more_room(tree)
-    found = Found(np.empty(len(states), np.int64), np.empty(len(moves)), np.empty((len(states), config.players)))
-    trees.settle(tree, scale, found.policy, found.moves, found.values)
+    found = Found(
+        moves=np.empty(len(states), np.int64),
+        policy=np.empty(len(moves)),
+        values=np.empty((len(states), config.players)),
+        visits=np.empty(len(moves), np.int64),
+    )
+    trees.settle(tree, scale, found.policy, found.moves, found.values, found.visits)
     return found
 
 

@@ -222,8 +222,8 @@ def take_values(tree, games, values, logits, offsets):
 
 
 @entry
-def settle(tree, scale, policy, chosen, values):
-    """Fill, for every game, the improved `policy` of the root's edges, the move `chosen` and the root's `values`.
+def settle(tree, scale, policy, chosen, values, visits):
+    """Fill, for every game, `policy` (improved) and `visits` of the root's edges, the move `chosen`, the root's `values`.
 
     The improved policy is the softmax of prior logits and completed values; the move is the best by noise, prior and
     value among those with the most visits. Values are by seat.
@@ -236,13 +236,14 @@ def settle(tree, scale, policy, chosen, values):
         most = 0
         top = -np.inf
         for edge in range(first, first + count):
-            most = max(most, _visits_of(tree, game, edge))
+            visits[edge] = _visits_of(tree, game, edge)
+            most = max(most, visits[edge])
             policy[edge] = tree.logit[edge] + weight * _value_of(tree, game, edge, agent, otherwise)
             top = max(top, policy[edge])
         total, best, best_score = 0.0, first, -np.inf
         for edge in range(first, first + count):
             score = policy[edge] + tree.noise[edge]
-            if _visits_of(tree, game, edge) == most and score > best_score:
+            if visits[edge] == most and score > best_score:
                 best, best_score = edge, score
             policy[edge] = np.exp(policy[edge] - top)
             total += policy[edge]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ TYPICAL_DECISIONS = {
     "hexagonal": (481, 620, 754),
 }
 
+_UNTHOUGHT = Choice(np.zeros(0, np.int64))  # what is known of random decisions
+
 
 def typical_decisions(config: Config) -> int:
     """Length of a usual game of `config`, in decisions."""
@@ -32,50 +35,73 @@ def typical_decisions(config: Config) -> int:
 class _Notes:
     """What is written down while a game goes on, an entry per decision."""
 
+    seed: int
+    opening: int  # decisions to make at random first
     legal: list[int] = field(default_factory=list[int])
     phases: list[int] = field(default_factory=list[int])
     seats: list[int] = field(default_factory=list[int])
     recorded: list[bool] = field(default_factory=list[bool])
     policy: list[NDArray[np.float32]] = field(default_factory=list[NDArray[np.float32]])
+    values: list[NDArray[np.float32]] = field(default_factory=list[NDArray[np.float32]])
 
 
 def play_games(
     config: Config,
     agent: Player,
     *,
-    seeds: Sequence[int],
+    seeds: range,
     generation: int,
     settings: SelfplaySettings,
-    on_progress: Callable[[int], None] | None = None,
-) -> list[GameRecord]:
-    """One game per seed of `agent` against itself; the same arguments give the same games.
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Iterator[list[GameRecord]]:
+    """One game per seed of `agent` against itself, `shard_games` games at a time, in the order of their seeds.
 
-    Each game starts with `opening_decisions` random decisions or down to half as many, which carry no policy target,
+    Up to `games_at_once` go on side by side: where one ends the next seed begins. The same arguments give the same
+    games. Each starts with `opening_decisions` random decisions or down to half as many, which carry no policy target,
     so that games differ even if the agent repeats itself. Then the agent explores at `temperature`, later at
-    `temperature_late`. `on_progress` is told how many games have ended.
+    `temperature_late`. `on_progress` is told how many games have ended, after how many decisions in all.
     """
-    table = Table(config, np.array([_bits(seed) for seed in seeds], np.uint64))
-    shortest = settings.opening_decisions // 2
-    openings = np.array(
-        [shortest + _bits(seed) % (settings.opening_decisions - shortest + 1) for seed in seeds], np.int64
-    )
     hot = round(settings.temperature_share * typical_decisions(config))
     dice = player("random", config)
-    notes = [_Notes() for _ in seeds]
+    waiting = iter(seeds)
+    begun = list(islice(waiting, settings.games_at_once))
+    table = Table(config, np.array([_bits(seed) for seed in begun], np.uint64))
+    notes = [_begin(seed, settings) for seed in begun]
+    finished: dict[int, GameRecord] = {}
+    kept, ended, decisions = seeds.start, 0, 0
     while len(table.running):
-        warm = table.decision < hot
-        positions = table.positions(settings.temperature if warm else settings.temperature_late)
-        opening = table.decision < openings[table.running]
-        choice = agent.choose(positions)
-        moves = np.where(opening, dice.choose(positions).moves, choice.moves)
-        _note(notes, table, positions, choice, opening)
+        running, made = table.running, table.decisions[table.running]
+        positions = table.positions(np.where(made < hot, settings.temperature, settings.temperature_late))
+        opening = made < [notes[game].opening for game in running.tolist()]
+        moves = dice.choose(positions).moves
+        if not opening.all():
+            asked = np.flatnonzero(~opening)
+            choice = agent.choose(positions.take(asked))
+            moves[asked] = choice.moves
+            _note(notes, table, positions, choice, asked)
+        _note(notes, table, positions, _UNTHOUGHT, np.flatnonzero(opening))
         table.step(moves)
+        decisions += len(running)
+        over = np.setdiff1d(running, table.running)
+        for game in over.tolist():
+            finished[notes[game].seed] = _record(config, agent, generation, table, game, notes[game])
+        ended += len(over)
+        following = list(islice(waiting, len(over)))
+        if following:
+            places = over[: len(following)]
+            table.deal(places, np.array([_bits(seed) for seed in following], np.uint64))
+            for game, seed in zip(places.tolist(), following, strict=True):
+                notes[game] = _begin(seed, settings)
         if on_progress is not None:
-            on_progress(len(seeds) - len(table.running))
-    return [
-        _record(config, agent, seed, generation, int(openings[game]), table, game, notes[game])
-        for game, seed in enumerate(seeds)
-    ]
+            on_progress(ended, decisions)
+        while (shard := range(kept, min(kept + settings.shard_games, seeds.stop))) and all(s in finished for s in shard):
+            yield [finished.pop(seed) for seed in shard]
+            kept = shard.stop
+
+
+def _begin(seed: int, settings: SelfplaySettings) -> _Notes:
+    shortest = settings.opening_decisions // 2
+    return _Notes(seed, shortest + _bits(seed) % (settings.opening_decisions - shortest + 1))
 
 
 def _bits(seed: int) -> int:
@@ -83,41 +109,45 @@ def _bits(seed: int) -> int:
     return int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]) | 1
 
 
-def _note(notes: list[_Notes], table: Table, positions: Positions, choice: Choice, opening: NDArray[np.bool_]) -> None:
-    bounds = positions.offsets.tolist()
-    phases, seats = positions.states["phase"].tolist(), positions.states["player"].tolist()
-    for index, game in enumerate(table.running.tolist()):
-        begin, end = bounds[index], bounds[index + 1]
-        known = choice.policy is not None and not opening[index]
-        target = choice.policy[begin:end] if choice.policy is not None and known else np.zeros(end - begin)
+def _note(notes: list[_Notes], table: Table, positions: Positions, choice: Choice, asked: NDArray[np.int64]) -> None:
+    """Write down what the agent thought of the positions `asked`."""
+    counts = np.diff(positions.offsets)[asked]
+    ends = np.cumsum(counts)
+    policy = None if choice.policy is None else choice.policy.astype(np.float32)
+    values = None if choice.values is None else choice.values.astype(np.float32)
+    phases, seats = positions.states["phase"][asked].tolist(), positions.states["player"][asked].tolist()
+    unknown = np.full(positions.config.players, np.nan, np.float32)
+    for index, game in enumerate(table.running[asked].tolist()):
+        known = policy is not None and (choice.recorded is None or bool(choice.recorded[index]))
+        begin, end = int(ends[index] - counts[index]), int(ends[index])
         note = notes[game]
         note.legal.append(end - begin)
         note.phases.append(phases[index])
         note.seats.append(seats[index])
         note.recorded.append(known)
-        note.policy.append(target.astype(np.float32))
+        note.policy.append(policy[begin:end] if policy is not None and known else np.zeros(end - begin, np.float32))
+        note.values.append(unknown if values is None else values[index])
 
 
-def _record(
-    config: Config, agent: Player, seed: int, generation: int, opening: int, table: Table, game: int, note: _Notes
-) -> GameRecord:
+def _record(config: Config, agent: Player, generation: int, table: Table, game: int, note: _Notes) -> GameRecord:
     state = table.states[game : game + 1]
     outcome = outcome_of(state)
-    assert outcome is not None  # the table stepped every game to its end
+    assert outcome is not None  # the table stepped it to its end
     return GameRecord(
         config=config,
-        seed=seed,
+        seed=note.seed,
         pie=config.players == 2,
         swapped=bool(state[0]["swapped"]),
         players=(agent.name,) * config.players,
         player_hashes=(agent.digest,) * config.players,
         generation=generation,
-        opening=min(opening, len(note.legal)),
+        opening=min(note.opening, len(note.legal)),
         moves=np.array(table.histories[game], np.int64),
         phases=np.array(note.phases, np.int8),
         seats=np.array(note.seats, np.int8),
         legal=np.array(note.legal, np.int32),
         policy=np.concatenate(note.policy),
         recorded=np.array(note.recorded, bool),
+        values=np.stack(note.values),
         outcome=outcome,
     )

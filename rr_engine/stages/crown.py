@@ -12,13 +12,14 @@ from rr_engine.arena.gate import judge
 from rr_engine.boards import Config
 from rr_engine.errors import DataError, VaultError
 from rr_engine.players import Table
+from rr_engine.players.stored import champion_of, load, match_player
 from rr_engine.settings import Settings
 from rr_engine.stages import rating
 from rr_engine.stages.candidate import KIND as CHECKPOINT_KIND
-from rr_engine.stages.champion import champion_of, load, network_player
 from rr_engine.vault import Pointer, Vault
 
 SCHEMA_VERSION = 1
+_SIMULATIONS = 4  # of the game that shows that a champion plays
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def decide(vault: Vault, config: Config, settings: Settings) -> Crowned:
     candidate = vault.card(CHECKPOINT_KIND, config.key, matches.facts["candidate"])
     champion = champion_of(vault, config)
     load(vault, candidate)  # what does not load is never crowned
-    proven = results["heuristic"]["wilson_low"] > 1 / config.players
+    proven = results[rating.HEURISTIC]["wilson_low"] > 1 / config.players
     if champion is not None and champion.card.sha256 == candidate.sha256:
         return _told("kept", "the candidate is the champion already", champion.pointer)
     verdict = judge(
@@ -74,11 +75,10 @@ def _told(decision: str, reason: str, pointer: Pointer) -> Crowned:
 
 
 def _champion_results(vault: Vault, config: Config, sha256: str) -> Mapping[str, Mapping[str, Any]]:
-    """What the champion reached against the anchors when it was a candidate itself."""
-    for card in reversed(vault.cards(rating.MATCHES_KIND, config.key)):
-        if card.facts["candidate"] == sha256:
-            return card.facts["results"]
-    raise DataError(f"champion {sha256[:12]} of {config.key} was never evaluated")
+    results = rating.champion_results(vault, config, sha256)
+    if results is None:
+        raise DataError(f"champion {sha256[:12]} of {config.key} was never evaluated")
+    return results
 
 
 def check_champion(vault: Vault, config: Config) -> tuple[dict[str, Any], list[str]]:
@@ -87,11 +87,12 @@ def check_champion(vault: Vault, config: Config) -> tuple[dict[str, Any], list[s
     if champion is None:
         return {}, ["there is no pointer"]
     try:
-        agent = network_player(vault, champion.card)
+        agent = match_player(vault, champion.card, Settings(), simulations=_SIMULATIONS)
     except (DataError, VaultError) as error:
         return {"champion": champion.card.sha256}, [str(error)]
     table = Table(config, np.array([1], np.uint64))
     while len(table.running):
         table.step(agent.choose(table.positions(1.0)).moves)
-    facts = {"champion": champion.card.sha256, "generation": champion.pointer.number, "decisions": table.decision}
+    decisions = int(table.decisions[0])
+    facts = {"champion": champion.card.sha256, "generation": champion.pointer.number, "decisions": decisions}
     return facts, [] if table.states["winner"][0] >= 0 else ["its game ended without a winner"]

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rr_engine.boards import CONFIGS, Config
+from rr_engine.players.stored import Champion, champion_of
 from rr_engine.render.leaderboard import leaderboard_page
 from rr_engine.selfplay.plan import ConfigFacts, PlanRow, make_plan
 from rr_engine.settings import DatasetSettings, SelfplaySettings, Settings
 from rr_engine.stages import dataset, games, rating
-from rr_engine.stages.champion import champion_of
 from rr_engine.stages.curriculum import curriculum_of
 from rr_engine.stages.dataset import hours_since
 from rr_engine.vault import Card, Vault
@@ -141,7 +141,6 @@ def ratings_table(vault: Vault, config: Config) -> list[dict[str, Any]]:
     """A row per player of a config, strongest first; raises DataError before the first evaluation."""
     rating.newest_matches(vault, config)
     champion = champion_of(vault, config)
-    name = "" if champion is None else rating.rated_name(champion.card.sha256)
     return [
         {
             "player": row["name"],
@@ -149,10 +148,17 @@ def ratings_table(vault: Vault, config: Config) -> list[dict[str, Any]]:
             "low": round(row["low"]),
             "high": round(row["high"]),
             "games": row["games"],
-            "": f"champion, generation {champion.pointer.number}" if champion and row["name"] == name else "",
+            "": _title(row, champion),
         }
         for row in rating.ratings_of(vault, config)
     ]
+
+
+def _title(row: Mapping[str, Any], champion: Champion | None) -> str:
+    """What a rating row says of its player."""
+    if champion is None or not rating.is_of(row, champion.card.sha256):
+        return ""
+    return f"champion, generation {champion.pointer.number}"
 
 
 def make_leaderboard(vault: Vault) -> tuple[Card, list[dict[str, Any]]]:

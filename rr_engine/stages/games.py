@@ -13,7 +13,7 @@ from rr_engine.errors import DataError
 from rr_engine.records import shard
 from rr_engine.records.record import GameRecord, check_replays
 from rr_engine.selfplay.play import play_games
-from rr_engine.settings import SelfplaySettings
+from rr_engine.settings import SelfplaySettings, Settings
 from rr_engine.stages.champion import selfplay_agent
 from rr_engine.vault import Card, Vault
 
@@ -39,31 +39,25 @@ class GamesMade:
 def make_games(
     vault: Vault,
     config: Config,
-    settings: SelfplaySettings,
+    settings: Settings,
     *,
     batch: str,
-    on_progress: Callable[[int], None] | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> GamesMade:
-    """Play `settings.games` games (at least 1) and keep them; a shard is durable before the next one starts.
+    """Play `settings.selfplay.games` games (at least 1) and keep them; a shard is durable before the next one starts.
 
     Seeds go on where the newest shard stopped. `batch` names the run in the cards, for the check that judges it.
     """
-    agent, generation, parents = selfplay_agent(vault, config)
-    first = max((card.facts["seeds"][1] for card in vault.cards(KIND, config.key)), default=settings.seed)
+    agent, generation, parents = selfplay_agent(vault, config, settings)
+    order = settings.selfplay
+    first = max((card.facts["seeds"][1] for card in vault.cards(KIND, config.key)), default=order.seed)
     began = time.perf_counter()
     cards: list[Card] = []
-    for start in range(first, first + settings.games, settings.shard_games):
-        seeds = range(start, min(start + settings.shard_games, first + settings.games))
-        done = start - first
-        records = play_games(
-            config,
-            agent,
-            seeds=seeds,
-            generation=generation,
-            settings=settings,
-            on_progress=None if on_progress is None else lambda ended, done=done: on_progress(done + ended),
-        )
-        cards.append(_keep(vault, config, records, seeds, parents, batch))
+    seeds = range(first, first + order.games)
+    for records in play_games(
+        config, agent, seeds=seeds, generation=generation, settings=order, on_progress=on_progress
+    ):
+        cards.append(_keep(vault, config, records, parents, batch))
     seconds = time.perf_counter() - began
     committed = sum(card.rows for card in cards)
     decisions = sum(card.facts["decisions"] for card in cards)
@@ -74,7 +68,8 @@ def make_games(
             "generation": generation,
             "games": committed,
             "decisions": decisions,
-            "produced_minus_committed": settings.games - committed,
+            "decisions_per_s": decisions / seconds,
+            "produced_minus_committed": order.games - committed,
             "seconds": seconds,
             "games_per_hour": 3600 * committed / seconds,
             "wins_by_seat": [sum(card.facts["wins_by_seat"][s] for card in cards) for s in range(config.players)],
@@ -83,7 +78,7 @@ def make_games(
 
 
 def _keep(
-    vault: Vault, config: Config, records: Sequence[GameRecord], seeds: range, parents: tuple[str, ...], batch: str
+    vault: Vault, config: Config, records: Sequence[GameRecord], parents: tuple[str, ...], batch: str
 ) -> Card:
     winners = [record.outcome.winner for record in records]
     return vault.put(
@@ -97,7 +92,7 @@ def _keep(
         parents=parents,
         facts={
             "batch": batch,
-            "seeds": [seeds.start, seeds.stop],
+            "seeds": [records[0].seed, records[-1].seed + 1],
             "generation": records[0].generation,
             "player": records[0].players[0],
             "decisions": sum(record.decisions for record in records),

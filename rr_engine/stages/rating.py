@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -15,16 +16,19 @@ from rr_engine.arena.rating import fit_ratings
 from rr_engine.boards import Config
 from rr_engine.errors import DataError
 from rr_engine.players import Player, player
+from rr_engine.players.stored import SHOWN_DIGITS, champion_of, match_player
 from rr_engine.settings import MatchSettings, Settings
 from rr_engine.stages.candidate import newest_candidate
-from rr_engine.stages.champion import champion_of, network_player
 from rr_engine.vault import Card, Vault
 
 MATCHES_KIND = "matches"
 RATINGS_KIND = "ratings"
-SCHEMA_VERSION = 1
-ANCHORS = ("random", "greedy", "heuristic")  # frozen; `random` is 0 Elo
+SCHEMA_VERSION = 2
+HEURISTIC = "heuristic"
+ANCHORS = ("random", "greedy", HEURISTIC)  # frozen, met by every candidate; `random` is 0 Elo
+SEARCH_ANCHOR = "search:heuristic:64"  # frozen too, but slow: met by those who may become champion
 CHAMPION = "champion"
+REMATCH = "champion-heuristic"  # the champion against the heuristic, where what is known of it no longer holds
 
 
 @dataclass(frozen=True)
@@ -40,26 +44,29 @@ class Rated:
 def rate_candidate(
     vault: Vault, config: Config, settings: Settings, *, on_result: Callable[[str], None] | None = None
 ) -> Rated:
-    """Play the newest candidate against every anchor and the champion, then fit all ratings of the config anew.
+    """Play the newest candidate against champion and anchors, then fit all ratings of the config anew.
 
-    Against the champion pairs are played until the sequential test of the gate has decided, or `gate.max_pairs`.
+    Against the champion waves of pairs are played until the sequential test of the gate has decided, or
+    `gate.max_pairs`. Who fails there meets the heuristic for a rating only, not as often as the gate would need it.
     """
     card = newest_candidate(vault, config)
-    candidate = network_player(vault, card)
-    results: dict[str, MatchResult] = {}
-    for name in ANCHORS:
-        results[name] = _match(candidate, player(name, config), config, settings.match, 0)
-        _tell(on_result, name, results[name])
+    candidate = match_player(vault, card, settings)
     champion = champion_of(vault, config)
+    evening = _Evening(config, settings.match, on_result)
+    may_be_crowned = True
     if champion is not None and champion.card.sha256 != card.sha256:
-        opponent = network_player(vault, champion.card)
-        result = _match(candidate, opponent, config, settings.match, 0)
-        while _is_open(result, settings):
-            more = _match(candidate, opponent, config, settings.match, len(result.played) // config.players)
-            result = result.extended(more)
-        results[CHAMPION] = result
-        _tell(on_result, CHAMPION, result)
-    matches_card = _keep_matches(vault, config, card, champion.card.sha256 if champion else None, results)
+        opponent = match_player(vault, champion.card, settings)
+        may_be_crowned = evening.duel(candidate, opponent, settings) == Ruling.BETTER
+        if may_be_crowned and not _is_known(vault, config, champion.card.sha256, opponent):
+            evening.play(REMATCH, opponent, player(HEURISTIC, config), pairs=settings.match.pairs)
+    for name in ANCHORS:
+        many = name == HEURISTIC and may_be_crowned
+        pairs = settings.match.pairs if many else settings.match.anchor_pairs
+        evening.play(name, candidate, player(name, config), pairs=pairs)
+    if may_be_crowned and settings.match.search_anchor_pairs:
+        anchor = player(SEARCH_ANCHOR, config)
+        evening.play(SEARCH_ANCHOR, candidate, anchor, pairs=settings.match.search_anchor_pairs)
+    matches_card = _keep_matches(vault, config, card, champion.card.sha256 if champion else None, evening)
     ratings = ratings_of(vault, config)
     ratings_card = vault.put(
         RATINGS_KIND,
@@ -72,49 +79,90 @@ def rate_candidate(
         parents=(matches_card.sha256,),
         facts={"ratings": ratings},
     )
-    return Rated(matches_card, ratings_card, [_row(name, result) for name, result in results.items()], ratings)
+    return Rated(matches_card, ratings_card, evening.summary(), ratings)
 
 
-def _match(a: Player, b: Player, config: Config, settings: MatchSettings, first_group: int) -> MatchResult:
-    return play_match(
-        a,
-        b,
-        config,
-        games=settings.pairs * config.players,
-        opening_decisions=settings.opening_decisions,
-        seed=settings.seed,
-        temperature=settings.temperature,
-        first_group=first_group,
-    )
+@dataclass
+class _Evening:
+    """The matches of one evaluation, as they are played."""
+
+    config: Config
+    settings: MatchSettings
+    on_result: Callable[[str], None] | None
+    results: dict[str, MatchResult] = field(default_factory=dict[str, MatchResult])
+    seconds: dict[str, float] = field(default_factory=dict[str, float])
+
+    def play(self, name: str, a: Player, b: Player, *, pairs: int) -> None:
+        """A match of two games a pair, with more seats in groups of as many games as seats."""
+        began = time.perf_counter()
+        self._keep(name, self._match(a, b, games=2 * pairs), began)
+
+    def duel(self, a: Player, b: Player, settings: Settings) -> Ruling:
+        """Groups of games against the champion, in waves until they decide."""
+        began = time.perf_counter()
+        wave = min(settings.gate.wave_pairs, settings.gate.max_pairs) * self.config.players
+        result = self._match(a, b, games=wave)
+        while (ruling := sequential_test(result.groups, seats=result.seats, settings=settings.gate)) == Ruling.OPEN:
+            result = result.extended(self._match(a, b, games=wave, first_group=sum(result.groups)))
+        self._keep(CHAMPION, result, began)
+        return ruling
+
+    def _match(self, a: Player, b: Player, *, games: int, first_group: int = 0) -> MatchResult:
+        return play_match(
+            a,
+            b,
+            self.config,
+            games=games,
+            opening_decisions=self.settings.opening_decisions,
+            seed=self.settings.seed,
+            temperature=self.settings.temperature,
+            first_group=first_group,
+        )
+
+    def _keep(self, name: str, result: MatchResult, began: float) -> None:
+        self.results[name] = result
+        self.seconds[name] = round(time.perf_counter() - began, 3)
+        if self.on_result is not None:
+            told = f"{result.wins} of {result.games} won, {result.distinct} distinct, {self.seconds[name]:.1f} s"
+            self.on_result(f"{result.a.name} against {result.b.name}: {told}")
+
+    def summary(self) -> list[dict[str, Any]]:
+        """A table row per match."""
+        return [
+            {
+                "opponent": name,
+                "wins": result.wins,
+                "games": result.games,
+                "distinct": result.distinct,
+                "score": round(result.score, 4),
+                "wilson_low": round(result.interval.low, 4),
+                "wilson_high": round(result.interval.high, 4),
+                "seconds": self.seconds[name],
+            }
+            for name, result in self.results.items()
+        ]
 
 
-def _is_open(result: MatchResult, settings: Settings) -> bool:
-    """Whether more pairs could still decide."""
-    ruling = sequential_test(result.groups, seats=result.seats, settings=settings.gate)
-    return ruling == Ruling.OPEN and sum(result.groups) < settings.gate.max_pairs
+def _is_known(vault: Vault, config: Config, sha256: str, champion: Player) -> bool:
+    """Whether the champion, playing as it does now, has met the heuristic as it is now."""
+    known = (champion_results(vault, config, sha256) or {}).get(HEURISTIC)
+    players = (champion.digest, player(HEURISTIC, config).digest)
+    return known is not None and (known["a"]["digest"], known["b"]["digest"]) == players
 
 
-def _tell(on_result: Callable[[str], None] | None, name: str, result: MatchResult) -> None:
-    if on_result is not None:
-        on_result(f"against {name}: {result.wins} of {result.games} won, {result.distinct} distinct")
+def champion_results(vault: Vault, config: Config, sha256: str) -> Mapping[str, Mapping[str, Any]] | None:
+    """What the champion reached when it was a candidate, or since then in a rematch, by opponent; None if nothing."""
+    for card in reversed(vault.cards(MATCHES_KIND, config.key)):
+        results = card.facts["results"]
+        if card.facts["champion"] == sha256 and REMATCH in results:
+            return {HEURISTIC: results[REMATCH]}
+        if card.facts["candidate"] == sha256:
+            return results
+    return None
 
 
-def _row(name: str, result: MatchResult) -> dict[str, Any]:
-    """A match as one table row."""
-    return {
-        "opponent": name,
-        "wins": result.wins,
-        "games": result.games,
-        "distinct": result.distinct,
-        "score": round(result.score, 4),
-        "wilson_low": round(result.interval.low, 4),
-        "wilson_high": round(result.interval.high, 4),
-    }
-
-
-def _keep_matches(
-    vault: Vault, config: Config, candidate: Card, champion: str | None, results: Mapping[str, MatchResult]
-) -> Card:
+def _keep_matches(vault: Vault, config: Config, candidate: Card, champion: str | None, evening: _Evening) -> Card:
+    results = evening.results
     games = {name: [_game_facts(game) for game in result.played] for name, result in results.items()}
     return vault.put(
         MATCHES_KIND,
@@ -129,6 +177,7 @@ def _keep_matches(
             "candidate": candidate.sha256,
             "champion": champion,
             "results": {name: result.to_json() for name, result in results.items()},
+            "seconds": evening.seconds,
         },
     )
 
@@ -174,15 +223,18 @@ def check_rating(vault: Vault, config: Config, settings: MatchSettings) -> tuple
 
 
 def standing_of(vault: Vault, config: Config, sha256: str) -> Mapping[str, Any] | None:
-    """The newest rating row of a checkpoint, None if it was never rated."""
+    """The newest rating row of a checkpoint, None if it was never rated.
+
+    It has several, if settings or code have changed how it plays; then the one with the most games.
+    """
     cards = vault.cards(RATINGS_KIND, config.key)
-    rows = cards[-1].facts["ratings"] if cards else []
-    return next((row for row in rows if row["name"] == rated_name(sha256)), None)
+    rows = [row for row in (cards[-1].facts["ratings"] if cards else []) if is_of(row, sha256)]
+    return max(rows, key=lambda row: row["games"], default=None)
 
 
-def rated_name(sha256: str) -> str:
-    """The name under which a checkpoint is rated."""
-    return f"checkpoint:{sha256[:12]}"
+def is_of(row: Mapping[str, Any], sha256: str) -> bool:
+    """Whether a rating row is one of this checkpoint, at whatever number of simulations."""
+    return row["name"].startswith(f"checkpoint:{sha256[:SHOWN_DIGITS]}:")
 
 
 def elo_per_day(vault: Vault, config: Config) -> float:

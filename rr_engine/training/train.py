@@ -2,68 +2,40 @@
 
 from __future__ import annotations
 
-import math
+import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from rr_engine.errors import TrainingError
 from rr_engine.nn.checkpoint import Checkpoint
-from rr_engine.nn.network import Batch, Network, log_policy
+from rr_engine.nn.network import Network
+from rr_engine.players.workers import CORES
 from rr_engine.settings import NetworkSettings, TrainingSettings
-from rr_engine.training.window import Window, select
+from rr_engine.training import symmetry
+from rr_engine.training.batches import sample
+from rr_engine.training.learner import Learner
+from rr_engine.training.plan import Plan, split
+from rr_engine.training.report import Epoch, Progress, TrainingResult
+from rr_engine.training.state import TrainingState, load_state, save_state, under
+from rr_engine.training.validate import validate
+from rr_engine.training.window import Window
+
+_TOLD_S = 5.0  # seconds between two reports of progress
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """Mean losses (nats per decision) of one pass, and how fast it went."""
+class Listeners:
+    """Who is told what while a training runs."""
 
-    epoch: int
-    train_policy: float
-    train_value: float
-    validation_policy: float
-    validation_value: float
-    policy_accuracy: float  # share of validation decisions where the network's first choice is the target's
-    samples_per_s: float
-
-    @property
-    def validation(self) -> float:
-        """What early stopping watches."""
-        return self.validation_policy + self.validation_value
-
-    def __str__(self) -> str:
-        return (
-            f"epoch {self.epoch}: policy {self.train_policy:.3f}, value {self.train_value:.3f}; validation "
-            f"{self.validation_policy:.3f}, {self.validation_value:.3f}; {self.policy_accuracy:.1%} of the targets' "
-            f"first choices found; {self.samples_per_s:.0f} samples/s"
-        )
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """The best state of a training, and how it came about."""
-
-    checkpoint: Checkpoint
-    epochs: tuple[Epoch, ...]
-    best_epoch: int
-    samples: int  # trained on in each pass
-
-    def facts(self) -> dict[str, object]:
-        """The same as JSON, for a card."""
-        best = self.epochs[self.best_epoch]
-        return {
-            "best_epoch": self.best_epoch,
-            "samples": self.samples,
-            "validation_loss": best.validation,
-            "policy_accuracy": best.policy_accuracy,
-            "epochs": [asdict(epoch) for epoch in self.epochs],
-        }
+    on_epoch: Callable[[Epoch], None] | None = None
+    on_progress: Callable[[Progress], None] | None = None  # every few seconds
+    on_state: Callable[[bytes, int], None] | None = None  # a state to resume from, and the steps done
 
 
 def train(
@@ -73,127 +45,155 @@ def train(
     settings: TrainingSettings,
     validation_share: float,
     start: Checkpoint | None = None,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    max_samples_trained: int | None = None,
+    resume: bytes | None = None,
+    listeners: Listeners | None = None,
+    device: str = "cpu",
 ) -> TrainingResult:
-    """Train on `window` from `start`'s weights, else from new ones; the same arguments give the same weights.
+    """Train on `window` from `start`'s weights (of any config), else from new ones; the same arguments give the same.
 
-    Whole games are kept apart for validation; training stops after `patience` passes without a better validation loss
-    and returns the best state. Raises TrainingError when a loss is not finite.
+    Trains on `settings.passes` times the window and at most `max_samples_trained` decisions. Whole games are kept apart
+    to validate the averaged weights; training stops after `patience` passes without a better loss and returns the best
+    weights. With `resume`, a state that a listener was given, the run goes on from there and ends as if it had never
+    stopped; raises DataError for the state of another run. Raises TrainingError when a loss or gradient is not finite:
+    no weights come out of it, and the states given before stay good.
     """
-    rng = np.random.default_rng(settings.seed)
-    torch.manual_seed(settings.seed)
-    model = Network(network)
-    if start is not None:
-        model.load_state_dict(start.network.state_dict(), strict=True)
-    training, validation = _split(window, validation_share, rng)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    steps = math.ceil(len(training) / settings.batch_size)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _learning_rate(settings, steps))
-    epochs: list[Epoch] = []
-    best_state = model.state_dict()
-    best = 0
-    for number in range(settings.epochs):
-        began = time.perf_counter()
-        losses = _train_epoch(model, window, rng.permutation(training), settings, optimizer, schedule)
-        rate = len(training) / (time.perf_counter() - began)
-        epochs.append(Epoch(number, *losses, *_validate(model, window, validation, settings), samples_per_s=rate))
-        if on_epoch is not None:
-            on_epoch(epochs[-1])
-        if not math.isfinite(epochs[-1].validation):
-            raise TrainingError(f"validation loss {epochs[-1].validation} after epoch {number}: training has diverged")
-        if epochs[-1].validation <= epochs[best].validation:
-            best = number
-            best_state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-        elif number - best >= settings.patience:
-            break
-    model.load_state_dict(best_state)
-    model.eval()
-    return TrainingResult(Checkpoint(window.config, network, model), tuple(epochs), best, len(training))
+    torch.set_num_threads(CORES)
+    training, validation = split(window, validation_share, settings.seed)
+    plan = Plan.of(len(training), settings, max_samples_trained)
+    weights = None if start is None else start.network.state_dict()
+    learner = Learner(window.config.board, network, settings, start=weights, device=device)
+    run = _Run(window, plan, learner, _setup(window, network, plan), listeners or Listeners())
+    if resume is not None:
+        run.restore(load_state(resume, run.setup))
+    while not run.is_over:
+        run.train_epoch(training)
+        run.close_epoch(validation)
+    best = Network(network)
+    best.load_state_dict(run.best)
+    return TrainingResult(
+        checkpoint=Checkpoint(window.config, network, best.eval()),
+        epochs=tuple(run.epochs),
+        best_epoch=run.best_epoch,
+        samples=plan.samples,
+        samples_trained=sum(epoch.samples for epoch in run.epochs),
+    )
 
 
-def _split(window: Window, share: float, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(training, validation) decisions; at least one game on each side."""
-    games = len(window.games)
-    if games < 2:
-        raise TrainingError("training needs at least two games: one is kept for validation")
-    kept = min(games - 1, max(1, round(share * games)))
-    held = np.zeros(games, bool)
-    held[rng.permutation(games)[:kept]] = True
-    rows = held[window.game]
-    return np.flatnonzero(~rows), np.flatnonzero(rows)
+def _setup(window: Window, network: NetworkSettings, plan: Plan) -> str:
+    """What is trained and how, as text: a state of one run is not for another."""
+    settings = {name: value for name, value in asdict(plan.settings).items() if name != "state_interval_s"}
+    whole = {"config": window.config.key, "samples": window.samples, "network": asdict(network), "training": settings}
+    return json.dumps(whole | {"pass": plan.samples, "steps": plan.steps}, sort_keys=True)
 
 
-def _learning_rate(settings: TrainingSettings, steps: int) -> Callable[[int], float]:
-    """Linear warm-up, then half a cosine down to a tenth."""
-    warm = max(1, settings.warmup_epochs * steps)
-    total = max(warm + 1, settings.epochs * steps)
+class _Run:
+    """A training under way."""
 
-    def factor(step: int) -> float:
-        if step < warm:
-            return (step + 1) / warm
-        return 0.1 + 0.45 * (1 + math.cos(math.pi * (step - warm) / (total - warm)))
+    def __init__(self, window: Window, plan: Plan, learner: Learner, setup: str, listeners: Listeners) -> None:
+        self.setup = setup
+        self.epochs: list[Epoch] = []
+        self.best: dict[str, Tensor] = {}  # averaged weights after the best epoch
+        self._window, self._plan, self._learner, self._listeners = window, plan, learner, listeners
+        self._step = 0
+        self._samples = 0  # of this pass, done
+        self._sums = np.zeros(4)  # of its losses, times decisions
+        self._rate = 0.0  # decisions a second in this pass
+        self._kept_at = time.perf_counter()  # when a state was given last
 
-    return factor
+    @property
+    def best_epoch(self) -> int:
+        """The first of the epochs with the lowest validation loss."""
+        return min(range(len(self.epochs)), key=lambda number: self.epochs[number].validation)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all steps are made, or too many passes brought nothing better."""
+        stale = bool(self.epochs) and len(self.epochs) - 1 - self.best_epoch >= self._plan.settings.patience
+        return stale or self._step >= self._plan.steps
 
-def _batches(window: Window, rows: NDArray[np.int64], size: int) -> Iterator[tuple[Batch, Tensor, Tensor]]:
-    for begin in range(0, len(rows), size):
-        encoded, policy, value = select(window, rows[begin : begin + size])
-        yield Batch.of(encoded), torch.from_numpy(policy), torch.from_numpy(value)
+    def train_epoch(self, training: NDArray[np.int64]) -> None:
+        """Train to the end of the pass."""
+        epoch = self._plan.epoch_of(self._step)
+        order = training[self._plan.order(epoch)]
+        self._learner.model.train()
+        began = told = time.perf_counter()
+        before = self._samples
+        while self._step < self._plan.end_of(epoch):
+            self._make_step(order)
+            now = time.perf_counter()
+            self._rate = (self._samples - before) / (now - began)
+            if now - told >= _TOLD_S:
+                told = now
+                self._tell_progress()
+            if now - self._kept_at >= self._plan.settings.state_interval_s:
+                self._give_state()
 
+    def _make_step(self, order: NDArray[np.int64]) -> None:
+        plan, learner = self._plan, self._learner
+        first, end = plan.bounds(self._step)
+        turns = plan.turns(self._step, end - first, len(symmetry.images(self._window.config.board)))
+        share = plan.settings.root_value_share
+        batch = sample(self._window, order[first:end], turns=turns, root_value_share=share, device=learner.device)
+        lost = learner.learn(batch, step=self._step, rate=plan.learning_rate(self._step))
+        self._step += 1
+        self._samples += end - first
+        self._sums += lost.numbers() * (end - first)
 
-def _losses(
-    model: Network, window: Window, batch: Batch, policy: Tensor, value: Tensor, smoothing: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """(policy loss, value loss, log policy) of a batch; a decision without policy target adds nothing to the first."""
-    logits, values = model(batch, window.config.board)
-    decisions = len(batch.planes)
-    log_p = log_policy(logits, batch.decision, decisions)
-    known = torch.zeros(decisions).index_add(0, batch.decision, policy).round()
-    legal = torch.zeros(decisions).index_add(0, batch.decision, torch.ones_like(policy))
-    smooth = (1 - smoothing) * policy + smoothing * (known / legal)[batch.decision]
-    policy_loss = -(smooth * log_p).sum() / known.sum().clamp(min=1)
-    log_v = functional.log_softmax(values, 1).masked_fill(values == -torch.inf, 0)
-    return policy_loss, -(value * log_v).sum() / decisions, log_p
+    def close_epoch(self, validation: NDArray[np.int64]) -> None:
+        """Validate, and remember the weights if none were better."""
+        average, settings = self._learner.average, self._plan.settings
+        seen = validate(average, self._window, validation, device=self._learner.device)
+        policy, value, owner, scores = (self._sums / self._samples).tolist()
+        epoch = Epoch(
+            epoch=len(self.epochs),
+            samples=self._samples,
+            train_policy=policy,
+            train_value=value,
+            train_owner=owner,
+            train_scores=scores,
+            validation_policy=seen.policy,
+            validation_value=seen.value,
+            validation_owner=seen.owner,
+            validation_scores=seen.scores,
+            policy_accuracy=seen.policy_accuracy,
+            value_error=seen.value_error,
+            validation=seen.policy + settings.value_weight * seen.value,
+            samples_per_s=self._rate,
+        )
+        if not np.isfinite(epoch.validation):
+            raise TrainingError(f"validation loss is {epoch.validation} after step {self._step}: training has diverged")
+        self.epochs.append(epoch)
+        if self.best_epoch == len(self.epochs) - 1:
+            self.best = {name: tensor.cpu().clone() for name, tensor in average.state_dict().items()}
+        self._samples, self._sums = 0, np.zeros(4)
+        if self._listeners.on_epoch is not None:
+            self._listeners.on_epoch(epoch)
+        if not self.is_over:
+            self._give_state()
 
+    def _tell_progress(self) -> None:
+        if self._listeners.on_progress is not None:
+            policy, value, _, _ = (self._sums / self._samples).tolist()
+            self._listeners.on_progress(Progress(self._step, self._plan.steps, policy, value, self._rate))
 
-def _train_epoch(
-    model: Network,
-    window: Window,
-    rows: NDArray[np.int64],
-    settings: TrainingSettings,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-) -> tuple[float, float]:
-    model.train()
-    sums = np.zeros(2)
-    for batch, policy, value in _batches(window, rows, settings.batch_size):
-        policy_loss, value_loss, _ = _losses(model, window, batch, policy, value, settings.label_smoothing)
-        loss = policy_loss + settings.value_weight * value_loss
-        if not bool(torch.isfinite(loss)):
-            raise TrainingError(f"loss is {loss.item()} (policy {policy_loss.item()}, value {value_loss.item()})")
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
-        optimizer.step()
-        schedule.step()
-        sums += np.array([policy_loss.item(), value_loss.item()]) * len(batch.planes)
-    return float(sums[0] / len(rows)), float(sums[1] / len(rows))
+    def _give_state(self) -> None:
+        self._kept_at = time.perf_counter()
+        if self._listeners.on_state is not None:
+            tensors = self._learner.tensors() | {f"best.{name}": tensor for name, tensor in self.best.items()}
+            facts = {
+                "step": self._step,
+                "samples": self._samples,
+                "sums": self._sums.tolist(),
+                "epochs": [asdict(epoch) for epoch in self.epochs],
+            }
+            self._listeners.on_state(save_state(TrainingState(self.setup, tensors, facts)), self._step)
 
-
-@torch.inference_mode()
-def _validate(
-    model: Network, window: Window, rows: NDArray[np.int64], settings: TrainingSettings
-) -> tuple[float, float, float]:
-    """(policy loss, value loss, policy accuracy) on decisions kept apart."""
-    model.eval()
-    sums = np.zeros(3)
-    for batch, policy, value in _batches(window, rows, 4 * settings.batch_size):
-        policy_loss, value_loss, log_p = _losses(model, window, batch, policy, value, 0.0)
-        decisions = len(batch.planes)
-        best = torch.full((decisions,), -torch.inf).scatter_reduce(0, batch.decision, log_p, "amax")
-        target = torch.zeros(decisions).scatter_reduce(0, batch.decision, policy, "amax")
-        agreed = (log_p == best[batch.decision]) & (policy == target[batch.decision]) & (policy > 0)
-        hits = torch.zeros(decisions).scatter_reduce(0, batch.decision, agreed.float(), "amax").sum()
-        sums += np.array([policy_loss.item() * decisions, value_loss.item() * decisions, hits.item()])
-    return float(sums[0] / len(rows)), float(sums[1] / len(rows)), float(sums[2] / len(rows))
+    def restore(self, state: TrainingState) -> None:
+        """Go on where `state` was taken."""
+        self._learner.restore(state.tensors)
+        self.best = under("best", state.tensors)
+        self._step = state.facts["step"]
+        self._samples = state.facts["samples"]
+        self._sums = np.array(state.facts["sums"])
+        self.epochs = [Epoch(**epoch) for epoch in state.facts["epochs"]]

@@ -29,4 +29,5 @@ def make_records(key: str, games: int, first_seed: int = 0) -> list[GameRecord]:
     """Games of the weighing player."""
     settings = SelfplaySettings(opening_decisions=4)
     seeds = range(first_seed, first_seed + games)
-    return play_games(Config.parse(key), WeighingPlayer(), seeds=seeds, generation=0, settings=settings)
+    shards = play_games(Config.parse(key), WeighingPlayer(), seeds=seeds, generation=0, settings=settings)
+    return [record for shard in shards for record in shard]

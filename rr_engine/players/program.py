@@ -1,0 +1,153 @@
+"""A running program and the lines to and from it. Nothing here waits longer than a deadline, or leaves it running."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import subprocess
+import time
+import weakref
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import IO
+
+from rr_engine.errors import PlayerError
+
+_CHUNK = 1 << 16
+_LONGEST_LINE = 1 << 16  # bytes
+_MOST_UNSENT = 1 << 22  # bytes
+_COMPLAINTS = 2000  # bytes kept of standard error
+_FAREWELL_S = 0.5  # from `quit` to the end
+
+
+class FaultError(PlayerError):
+    """A program broke the protocol, or itself."""
+
+
+class Program:
+    """A child process that is told lines and answers lines; times are those of `time.monotonic`."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        """Start it; raises FaultError if that fails."""
+        try:
+            process = subprocess.Popen(
+                words,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is ours to handle, and its children end with it
+            )
+        except OSError as error:
+            raise FaultError(f"does not start: {error.strerror}") from error
+        assert process.stdin is not None and process.stdout is not None and process.stderr is not None
+        self._process = process
+        self._input, self._output, self._errors = process.stdin, process.stdout, process.stderr
+        self._selector = selectors.DefaultSelector()
+        for pipe in (self._input, self._output, self._errors):
+            os.set_blocking(pipe.fileno(), False)
+        self._selector.register(self._output, selectors.EVENT_READ)
+        self._selector.register(self._errors, selectors.EVENT_READ)
+        self._unsent, self._heard, self._complaints = bytearray(), bytearray(), bytearray()
+        self._finalize = weakref.finalize(self, _stop, process, self._selector)  # also when Python ends
+
+    def stop(self) -> None:
+        """Say `quit`, then end it and what it started; nothing once it has been done."""
+        self._finalize()
+
+    def say(self, line: str) -> None:
+        """Have a line sent, at the latest while the next one is awaited; raises FaultError if it never reads."""
+        if not self._unsent:
+            self._selector.register(self._input, selectors.EVENT_WRITE)
+        self._unsent += line.encode() + b"\n"
+        if len(self._unsent) > _MOST_UNSENT:
+            raise FaultError("does not read what it is told")
+
+    def line(self, deadline: float) -> str:
+        """The next line that is not empty and no `info`; raises FaultError without one in time, or at its end."""
+        began = time.monotonic()
+        while True:
+            if (line := self._heard_line()) is not None:
+                return line
+            if (left := deadline - time.monotonic()) <= 0:
+                raise FaultError(f"no answer within {round(1000 * (deadline - began))} ms")
+            self._exchange(left)
+
+    def require_silence(self, deadline: float) -> None:
+        """Raise FaultError if it has said anything but `info` unasked."""
+        while self._exchange(0) and time.monotonic() < deadline:
+            if (line := self._heard_line()) is not None:
+                raise FaultError(f"said {line[:60]!r} out of turn")
+
+    def _heard_line(self) -> str | None:
+        """The first whole line that counts among those that have arrived."""
+        while (end := self._heard.find(b"\n")) >= 0:
+            line = self._heard[:end].decode(errors="replace").strip()
+            del self._heard[: end + 1]
+            if line and line.split()[0] != "info":
+                return line
+        if len(self._heard) > _LONGEST_LINE:
+            raise FaultError(f"wrote a line of more than {_LONGEST_LINE} bytes")
+        return None
+
+    def _exchange(self, timeout: float) -> bool:
+        """Send and receive what can be, once; says whether anything came."""
+        came = False
+        for key, _ in self._selector.select(timeout):
+            if key.fileobj is self._input:
+                self._send()
+            elif key.fileobj is self._output:
+                came = True
+                data = os.read(self._output.fileno(), _CHUNK)
+                if not data:
+                    raise FaultError(self._epitaph())
+                self._heard += data
+            else:
+                self._listen_to_complaints()
+        return came
+
+    def _send(self) -> None:
+        try:
+            sent = os.write(self._input.fileno(), self._unsent[:_CHUNK])
+        except BrokenPipeError:
+            sent = len(self._unsent)  # it reads no more; that it ends shows in its output
+        del self._unsent[:sent]
+        if not self._unsent:
+            self._selector.unregister(self._input)
+
+    def _listen_to_complaints(self) -> None:
+        data = os.read(self._errors.fileno(), _CHUNK)
+        if not data:
+            self._selector.unregister(self._errors)
+        self._complaints += data
+        del self._complaints[:-_COMPLAINTS]
+
+    def _epitaph(self) -> str:
+        """How it ended, and its last words."""
+        with suppress(BlockingIOError):
+            while data := os.read(self._errors.fileno(), _CHUNK):
+                self._complaints += data
+                del self._complaints[:-_COMPLAINTS]
+        try:
+            status = self._process.wait(_FAREWELL_S)
+        except subprocess.TimeoutExpired:
+            return "closed its output"
+        how = f"ended with exit status {status}" if status >= 0 else f"was ended by signal {-status}"
+        last = self._complaints.decode(errors="replace").strip().rpartition("\n")[2]
+        return f"{how}: {last[:120]}" if last else how
+
+
+def _stop(process: subprocess.Popen[bytes], selector: selectors.BaseSelector) -> None:
+    selector.close()
+    pipes: list[IO[bytes]] = [pipe for pipe in (process.stdin, process.stdout, process.stderr) if pipe is not None]
+    with suppress(BlockingIOError, BrokenPipeError):
+        os.write(pipes[0].fileno(), b"quit\n")
+    for pipe in pipes[:1]:
+        pipe.close()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_FAREWELL_S)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    for pipe in pipes[1:]:
+        pipe.close()
