@@ -8,7 +8,6 @@ instance are its own; `--vault` keeps them and goes on from what is there.
 
 import argparse
 import json
-import logging
 import resource
 import sys
 import tempfile
@@ -24,9 +23,9 @@ from rr_assets.resources import SettingsResource, VaultResource
 from rr_engine.arena import MatchResult, play_match
 from rr_engine.boards import Config
 from rr_engine.players import player
+from rr_engine.players.stored import champion_of, match_player
 from rr_engine.settings import Settings, load
 from rr_engine.stages import candidate, dataset, games, rating
-from rr_engine.stages.champion import champion_of
 from rr_engine.vault import Vault
 
 STAGES = ("games_db", "npz_dataset", "checkpoint", "elo", "champion", "curriculum")
@@ -60,6 +59,7 @@ class Loop:
             partition_key=self.config.key if name in STAGES else None,
             instance=self._instance,
             resources=self._resources,
+            run_config={"loggers": {"console": {"config": {"log_level": "WARNING"}}}},
         )
         return time.perf_counter() - began
 
@@ -68,7 +68,8 @@ class Loop:
         trained = candidate.newest_candidate(self.vault, self.config)
         matches = rating.newest_matches(self.vault, self.config)
         champion = champion_of(self.vault, self.config)
-        assert champion is not None
+        standing = rating.standing_of(self.vault, self.config, trained.sha256)
+        assert champion is not None and standing is not None
         batch = games.newest_batch(self.vault, self.config)
         results = matches.facts["results"]
         return {
@@ -86,7 +87,7 @@ class Loop:
                 | {"games": result["games"]}
                 for name, result in results.items()
             },
-            **{key: rating.standing_of(self.vault, self.config, trained.sha256)[key] for key in ("elo", "low", "high")},  # type: ignore[index]
+            **{key: standing[key] for key in ("elo", "low", "high")},
             "seconds": {name: round(value, 1) for name, value in seconds.items()},
             "evaluation_share": round(seconds["elo"] / sum(seconds.values()), 3),
             "memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
@@ -97,9 +98,8 @@ def final_match(loop: Loop, opponent: str, games_wanted: int) -> MatchResult:
     """The champion against an anchor, with openings of its own."""
     champion = champion_of(loop.vault, loop.config)
     assert champion is not None
-    network = player(f"checkpoint:{champion.card.sha256}:{FINAL_SIMULATIONS}", loop.config)
     return play_match(
-        network,
+        match_player(loop.vault, champion.card, loop.settings, simulations=FINAL_SIMULATIONS),
         player(opponent, loop.config),
         loop.config,
         games=games_wanted,
@@ -115,9 +115,10 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--vault", help="default: a temporary folder")
     parser.add_argument("--out", type=Path, help="also write the lines to this file")
-    parser.add_argument("--search-games", type=int, default=0, help="besides, so many games against search:heuristic:64")
+    parser.add_argument(
+        "--search-games", type=int, default=0, help="besides, so many games against search:heuristic:64"
+    )
     arguments = parser.parse_args()
-    logging.getLogger("dagster").setLevel(logging.WARNING)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         url = arguments.vault or folder

@@ -20,7 +20,7 @@ def _value(value: Any) -> dg.MetadataValue[Any]:
     if isinstance(value, int):
         return dg.MetadataValue.int(value)
     if isinstance(value, float):
-        return dg.MetadataValue.float(value)
+        return dg.MetadataValue.float(float(value))  # numpy's are floats too, but Dagster stores plain ones only
     if isinstance(value, str):
         return dg.MetadataValue.text(value)
     return dg.MetadataValue.json(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="RingRift: rules engine, players and measurements.", no_args_is_help=True, pretty_exceptions_enable=False
 )
+_LINE_EVERY_S = 5.0  # of progress, where it is no terminal
 bench = typer.Typer(help="Measure what takes seconds.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 
@@ -88,26 +90,33 @@ def match(
     as_json: Annotated[bool, typer.Option("--json", help="The result as one JSON object on the last line.")] = False,
 ) -> None:
     """Play two players against each other from varied openings, seats rotated."""
+    import signal
+
     from rich.console import Console
 
     from rr_engine.arena import play_match
     from rr_engine.arena.yardstick import as_table
     from rr_engine.boards import Config
     from rr_engine.players import player
+    from rr_engine.players.external import closing
     from rr_engine.settings import load
 
-    chosen, settings = Config.parse(config), load().match
-    with _Bars() as bars:
+    chosen, settings = Config.parse(config), load()
+    one, other = (player(name, chosen, settings=settings) for name in (a, b))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that programs end then too
+    with closing(one, other), _Bars() as bars:
         result = play_match(
-            player(a, chosen),
-            player(b, chosen),
+            one,
+            other,
             chosen,
             games=games,
-            opening_decisions=settings.opening_decisions,
-            seed=settings.seed,
-            temperature=settings.temperature,
-            progress=bars.add(f"{a} - {b}", games),
+            opening_decisions=settings.match.opening_decisions,
+            seed=settings.match.seed,
+            temperature=settings.match.temperature,
+            progress=bars.add(f"{a} - {b}", -(-games // chosen.players) * chosen.players),
         )
+    for reason, number in result.forfeit_reasons.items():
+        typer.echo(f"{number} forfeited by {reason}", err=True)
     if as_json:
         typer.echo(json.dumps(result.to_json()))
     else:
@@ -149,7 +158,7 @@ def yardstick(
 
 
 class _Bars:
-    """Progress bars on stderr, one per match, with the time left."""
+    """Progress on stderr, with the time left: a bar per match, or lines where nobody sees bars."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -175,12 +184,18 @@ class _Bars:
     def add(self, what: str, games: int) -> Callable[[int, int], None]:
         """A bar for a match; returns whom to tell how many games have newly ended, after how many decisions."""
         task = self._progress.add_task(what, total=games, decisions=0)
-        in_all = 0
+        began = told = time.monotonic()
+        done = in_all = 0
 
         def tell(ended: int, decisions: int) -> None:
-            nonlocal in_all
-            in_all += decisions
+            nonlocal done, in_all, told
+            done, in_all = done + ended, in_all + decisions
             self._progress.update(task, advance=ended, decisions=in_all)
+            now = time.monotonic()
+            if not self._progress.console.is_terminal and now - told >= _LINE_EVERY_S:
+                told = now
+                left = f", about {(now - began) * (games - done) / done:.0f} s left" if done else ""
+                typer.echo(f"{what}: {done} of {games} games, {in_all} decisions{left}", err=True)
 
         return tell
 
@@ -230,7 +245,7 @@ def bench_engine(
     runs: Annotated[int, typer.Option(min=1, help="The best of so many runs counts.")] = 5,
 ) -> None:
     """Random games a second on one core: CPU time, all rules on, every legal move listed at every decision."""
-    from rr_engine import bench as measure
+    from rr_engine.bench import engine as measure
     from rr_engine.boards import CONFIGS, Config
 
     configs = [Config.parse(key) for key in config] if config else list(CONFIGS)
@@ -242,6 +257,30 @@ def bench_engine(
         tables.append(measure.measure_starts(boards, cold=True))
     for table in tables:
         _print_table(table, as_json=as_json)
+
+
+@bench.command("selfplay")
+def bench_selfplay(
+    config: Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")] = "hex8_2p",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    seconds: Annotated[float, typer.Option(min=1, help="Of one run.")] = 20,
+    runs: Annotated[int, typer.Option(min=1, help="The best of so many runs counts.")] = 3,
+) -> None:
+    """Decisions and evaluations a second of self-play, every search full, and of the bare network in the same run."""
+    from rr_engine.bench.selfplay import measure_selfplay
+    from rr_engine.boards import Config
+    from rr_engine.settings import load
+
+    loaded = load()
+    row = measure_selfplay(
+        Config.parse(config),
+        network=loaded.network,
+        settings=loaded.selfplay,
+        search=loaded.search,
+        seconds=seconds,
+        runs=runs,
+    )
+    _print_table([row], as_json=as_json)
 
 
 def _print_table(rows: list[dict[str, Any]], *, as_json: bool) -> None:

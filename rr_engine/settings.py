@@ -173,6 +173,8 @@ class MatchSettings(Section):
     opening_decisions: Natural = 6  # decisions sampled at random before the players take over
     temperature: Temperature = 0.0  # of the move choice, after the opening
     simulations: Natural = 32  # per move of a network; 0: its policy alone decides
+    move_time_ms: Count = 1000  # milliseconds an outside program has for a move, by the clock on the wall
+    start_time_ms: Count = 10_000  # milliseconds it has to answer the greeting
     min_distinct: Share = 0.9  # different games over games played, at least
     seed: Natural = 0  # of the openings
 
@@ -182,7 +184,7 @@ class GateSettings(Section):
     """The sequential test a candidate must pass to become champion."""
 
     elo0: Elo = 0.0  # Elo of the hypothesis "no better"
-    elo1: Elo = 35.0  # Elo of the hypothesis "better"
+    elo1: Elo = 45.0  # Elo of the hypothesis "better"
     alpha: Share = 0.05  # chance to promote a candidate that is no better
     beta: Share = 0.05  # chance to refuse a candidate that is better
     wave_pairs: Count = 25  # pairs played before the test looks again

@@ -6,7 +6,8 @@ ratings and judges nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from rr_engine.arena.score import Interval, elo_of, wilson
 from rr_engine.boards import Config
 from rr_engine.players import Player, Table, mixed
+from rr_engine.players.external import ExternalPlayer
 from rr_engine.players.positions import Int64Array, UInt64Array
 from rr_engine.players.simple import RandomPlayer
 
@@ -37,9 +39,10 @@ class PlayedGame:
 
     group: int  # number of the opening
     seat: int  # of A at the start; a swap (rules 5.9) may have moved it
-    winner: int  # seat
-    won: bool  # by A
-    moves: tuple[int, ...]
+    winner: int | None  # seat; None in a game that was forfeited
+    won: bool  # by A; A wins what B forfeits, and has not won what it forfeits itself
+    moves: tuple[int, ...]  # up to a forfeit, if there was one
+    forfeit: str | None = None  # why A forfeited it if it has not won, why B did if it has
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,17 @@ class MatchResult:
         return len({game.moves for game in self.played})
 
     @property
+    def forfeits(self) -> tuple[int, int]:
+        """Games forfeited by A and by B."""
+        lost = [game.won for game in self.played if game.forfeit is not None]
+        return len(lost) - sum(lost), sum(lost)
+
+    @property
+    def forfeit_reasons(self) -> dict[str, int]:
+        """Why games were forfeited, and how many."""
+        return dict(Counter(f"{'b' if game.won else 'a'}: {game.forfeit}" for game in self.played if game.forfeit))
+
+    @property
     def score(self) -> float:
         """Share of first places; chance gives 1 / seats."""
         return self.wins / self.games
@@ -122,6 +136,7 @@ class MatchResult:
             "wins": self.wins,
             "wins_by_seat": list(self.wins_by_seat),
             "groups": list(self.groups),
+            "forfeits": dict(zip("ab", self.forfeits, strict=True)),
             "score": self.score,
             "wilson_low": self.interval.low,
             "wilson_high": self.interval.high,
@@ -146,50 +161,70 @@ def play_match(
     """Play `games` games, rounded up to whole groups, numbered from `first_group` on.
 
     An opening is `opening_decisions` random legal decisions; it depends on `seed` and the group only, so a later call
-    with a higher `first_group` continues a match, and other players meet the same openings.
+    with a higher `first_group` continues a match, and other players meet the same openings. An outside program follows
+    one game at a time, so with one the games are played one after another.
     """
     groups = -(-games // config.players)
-    at_once = max(1, _AT_ONCE // config.players)
+    group = np.repeat(np.arange(first_group, first_group + groups), config.players)
+    seat = np.tile(np.arange(config.players), groups)
+    at_once = 1 if isinstance(a, ExternalPlayer) or isinstance(b, ExternalPlayer) else _AT_ONCE
+    root = mixed(np.array([seed], np.uint64), 0)[0]
+    openings = mixed(root + group.astype(np.uint64), _OPENING)
     played: list[PlayedGame] = []
-    for first in range(first_group, first_group + groups, at_once):
-        wave = np.arange(first, min(first + at_once, first_group + groups))
-        played += _play_groups(a, b, config, wave, opening_decisions, seed, temperature, progress)
+    for first in range(0, len(group), at_once):
+        wave = slice(first, first + at_once)
+        table = Table(config, mixed(openings[wave] + seat[wave].astype(np.uint64), _GAME))
+        for decision in range(opening_decisions):
+            _step_opening(table, openings[wave], decision)
+        forfeits = _play_out(table, seat[wave], a, b, temperature, progress)
+        played += _played_games(table, group[wave], seat[wave], forfeits)
     return MatchResult(config.key, Contestant(a.name, a.digest), Contestant(b.name, b.digest), tuple(played))
 
 
-def _play_groups(
-    a: Player,
-    b: Player,
-    config: Config,
-    groups: Int64Array,
-    opening_decisions: int,
-    seed: int,
-    temperature: float,
-    progress: Progress | None,
-) -> list[PlayedGame]:
-    group = np.repeat(groups, config.players)
-    seat = np.tile(np.arange(config.players), len(groups))
-    root = mixed(np.array([seed], np.uint64), 0)[0]
-    openings = mixed(root + group.astype(np.uint64), _OPENING)
-    table = Table(config, mixed(openings + seat.astype(np.uint64), _GAME))
-    for decision in range(opening_decisions):
-        _step_opening(table, openings, decision)
+@dataclass(frozen=True)
+class _Forfeit:
+    by_a: bool
+    reason: str
+
+
+def _play_out(
+    table: Table, seat: Int64Array, a: Player, b: Player, temperature: float, progress: Progress | None
+) -> dict[int, _Forfeit]:
+    """Play the games of `table` to their ends, A at `seat`; returns those that were forfeited."""
+    forfeits: dict[int, _Forfeit] = {}
     while len(running := table.running):
         at_turn = np.where(table.swapped, 1 - table.players, table.players)  # where the agent to move sat at the start
         moves = np.empty(len(running), np.int64)
         positions = table.positions(temperature)
-        for player, chosen in ((a, at_turn == seat[running]), (b, at_turn != seat[running])):
+        own = at_turn == seat[running]
+        for by_a, player, chosen in ((True, a, own), (False, b, ~own)):
             if chosen.any():
-                moves[chosen] = player.choose(positions.take(np.flatnonzero(chosen))).moves
-        table.step(moves)
+                choice = player.choose(positions.take(np.flatnonzero(chosen)))
+                moves[chosen] = choice.moves
+                for index, reason in choice.forfeits.items():
+                    forfeits[int(running[chosen][index])] = _Forfeit(by_a, reason)
+        lost = np.isin(running, list(forfeits))
+        table.drop(running[lost])
+        if not lost.all():
+            table.step(moves[~lost])
         if progress is not None:
-            progress(len(running) - len(table.running), len(running))
+            progress(len(running) - len(table.running), int(np.sum(~lost)))
+    return forfeits
+
+
+def _played_games(
+    table: Table, group: Int64Array, seat: Int64Array, forfeits: Mapping[int, _Forfeit]
+) -> list[PlayedGame]:
     winners = table.states["winner"]
     agents = np.where(table.states["swapped"] != 0, 1 - winners, winners)
-    return [
-        PlayedGame(int(group[i]), int(seat[i]), int(winners[i]), bool(agents[i] == seat[i]), tuple(table.histories[i]))
-        for i in range(len(group))
-    ]
+    played: list[PlayedGame] = []
+    for game, moves in enumerate(table.histories):
+        where = int(group[game]), int(seat[game])
+        if (forfeit := forfeits.get(game)) is not None:
+            played.append(PlayedGame(*where, None, not forfeit.by_a, tuple(moves), forfeit.reason))
+        else:
+            played.append(PlayedGame(*where, int(winners[game]), bool(agents[game] == seat[game]), tuple(moves)))
+    return played
 
 
 def _step_opening(table: Table, openings: UInt64Array, decision: int) -> None:

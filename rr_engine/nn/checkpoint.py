@@ -34,6 +34,12 @@ class Checkpoint:
         return sum(weight.numel() for weight in self.network.parameters())
 
 
+def untrained(config: Config, settings: NetworkSettings, *, seed: int) -> Checkpoint:
+    """A network as it is before any training."""
+    torch.manual_seed(seed)
+    return Checkpoint(config, settings, Network(settings).eval())
+
+
 def save_checkpoint(checkpoint: Checkpoint) -> bytes:
     """The file of a checkpoint; raises DataError if a weight is not finite."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.network.state_dict().items()}

@@ -36,7 +36,7 @@ class NetworkEvaluator:
         self.config = checkpoint.config
         self.device = device or best_device()
         network = checkpoint.network.fused()
-        self._run: Callable[[Encoded], tuple[Any, Any]]
+        self._run: Callable[[Encoded], tuple[NDArray[np.float32], NDArray[np.float32]]]
         if self.device == "cpu":
             from rr_engine.nn.openvino import OpenVinoNetwork
 
@@ -44,13 +44,17 @@ class NetworkEvaluator:
         else:
             self._run = _TorchNetwork(network, checkpoint.config.board, self.device)
 
+    def answer(self, encoded: Encoded) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """(policy logits [moves], value logits [decisions, MAX_SEATS], -inf for absent seats), for what is encoded."""
+        return self._run(encoded)
+
     def evaluate(
         self, config: Config, states: NDArray[np.void], moves: NDArray[np.int64], offsets: NDArray[np.int64]
     ) -> tuple[Floats, Floats]:
         """(logits [moves], chances to win [states, seats]) of positions, none over, with their legal moves."""
         if config != self.config:
             raise DataError(f"a network for {self.config.key} is asked about {config.key}")
-        logits, values = self._run(encode(config, states, moves, offsets))
+        logits, values = self.answer(encode(config, states, moves, offsets))
         chances = np.exp(values - values.max(1, keepdims=True), dtype=np.float64)
         chances /= chances.sum(1, keepdims=True)
         return logits.astype(np.float64), by_seat(chances, states["player"], config.players)
@@ -60,7 +64,8 @@ class _TorchNetwork:
     """A network on torch in bfloat16."""
 
     def __init__(self, network: Network, board: Board, device: str) -> None:
-        self._network = network.to(device, torch.bfloat16).to(memory_format=torch.channels_last)
+        self._network: Any = network.to(device, torch.bfloat16)
+        self._network.to(memory_format=torch.channels_last)
         self._board, self._device = board, device
 
     @torch.inference_mode()
@@ -71,7 +76,7 @@ class _TorchNetwork:
 
 
 def by_seat(relative: Floats, movers: NDArray[np.int64], players: int) -> Floats:
-    """[states, seats]: columns that begin with the mover (`relative` [states, MAX_SEATS]) turned to begin with seat 0."""
+    """[states, seats]: the columns of `relative` [states, MAX_SEATS], which begin with the mover, from seat 0 on."""
     assert relative.shape[1] == MAX_SEATS
     return np.take_along_axis(relative, (np.arange(players) - movers[:, None]) % players, 1)
 

@@ -59,7 +59,7 @@ class Outputs(NamedTuple):
 
     policy: Tensor  # [moves] logits
     value: Tensor  # [decisions, MAX_SEATS] logits by relative seat, -inf for seats not in the game
-    owner: Tensor  # [decisions, cells, MAX_SEATS + 1] logits: whose territory a cell becomes, by relative seat or NOBODY
+    owner: Tensor  # [decisions, cells, MAX_SEATS + 1] logits: whose territory it becomes, by relative seat or NOBODY
     scores: Tensor  # [decisions, MAX_SEATS, SCORES] by relative seat
 
 
@@ -148,7 +148,7 @@ class Network(nn.Module):
         return Outputs(policy, value, owner, self.scores(hidden).reshape(-1, MAX_SEATS, SCORES))
 
     def trunk(self, planes: Tensor, numbers: Tensor, board: Board) -> tuple[Tensor, Tensor, Tensor]:
-        """(planes of the last block, their pooled summary, hidden layer of the value), for `Batch.planes`, `numbers`."""
+        """(planes of the last block, their summary, hidden layer of the value), for `Batch.planes` and `numbers`."""
         rows, columns, _, _ = grid(board)
         cells, _, inside = _grid(board, planes.device)
         dtype = self.scale.dtype

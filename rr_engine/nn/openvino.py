@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from rr_engine.boards import Board
 from rr_engine.kernels.encode import MOVE_CELLS, NUMBERS, PER_SEAT, PLANES, PRESENT

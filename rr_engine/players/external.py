@@ -10,7 +10,7 @@ import hashlib
 import shlex
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -51,15 +51,22 @@ class ExternalPlayer:
                 moves[index] = self._decide(positions.config, history)
             except FaultError as fault:
                 forfeits[index] = str(fault)
-                self._faults.append(str(fault))
-                self.close()
+                self._give_up(str(fault))
         return Choice(moves, forfeits=forfeits)
 
     def close(self) -> None:
-        """End the program; the next game starts it again."""
+        """End the program; the next game would start it again."""
         if self._program is not None:
-            self._program.stop()
+            self._program.quit()
         self._program = self._history = None
+
+    def _give_up(self, fault: str) -> None:
+        """End the program because of a fault."""
+        if self._program is not None:
+            self._program.kill()
+        self._program = self._history = None
+        if len(self._faults) < PATIENCE:
+            self._faults.append(fault)
 
     def _decide(self, config: Config, history: Sequence[int]) -> int:
         """The program's move; raises FaultError."""
@@ -89,7 +96,7 @@ class ExternalPlayer:
 
 
 @contextmanager
-def closing(*agents: object) -> Iterator[None]:
+def closing(*agents: object) -> Generator[None]:
     """End the programs among `agents` on the way out, however that is."""
     try:
         yield

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ class Positions:
     offsets: Int64Array  # [games + 1]
     seeds: UInt64Array  # [games] fresh random bits for this decision, never 0
     temperature: Float64Array  # [games] 0: the best move; above: exploring, by players that can
+    histories: tuple[Sequence[int], ...] | None = None  # [games] the moves so far: one list a game, growing in place
 
     def __len__(self) -> int:
         return len(self.states)
@@ -38,6 +40,7 @@ class Positions:
             offsets=np.concatenate(([0], np.cumsum(counts))),
             seeds=self.seeds[chosen],
             temperature=self.temperature[chosen],
+            histories=None if self.histories is None else tuple(self.histories[game] for game in chosen.tolist()),
         )
 
     def rows(self, chosen: Int64Array) -> Int64Array:
@@ -55,6 +58,7 @@ class Choice:
     policy: Float64Array | None = None  # [legal moves of all games], sums to 1 in each game
     recorded: NDArray[np.bool_] | None = None  # [games] whose policy is worth learning; None: all
     values: Float64Array | None = None  # [games, seats] chances to win by seat; NaN where nobody looked
+    forfeits: Mapping[int, str] = field(default_factory=dict[int, str])  # games lost without a move: index -> why
 
 
 def best_moves(positions: Positions, values: Float64Array) -> Int64Array:

@@ -10,7 +10,6 @@ import time
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import IO
 
 from rr_engine.errors import PlayerError
 
@@ -49,10 +48,20 @@ class Program:
         self._selector.register(self._output, selectors.EVENT_READ)
         self._selector.register(self._errors, selectors.EVENT_READ)
         self._unsent, self._heard, self._complaints = bytearray(), bytearray(), bytearray()
-        self._finalize = weakref.finalize(self, _stop, process, self._selector)  # also when Python ends
+        self._finalize = weakref.finalize(self, _kill, process, self._selector)  # also when Python ends
 
-    def stop(self) -> None:
-        """Say `quit`, then end it and what it started; nothing once it has been done."""
+    def quit(self) -> None:
+        """Ask it to end, and end it if it does not."""
+        if self._finalize.alive:
+            with suppress(BlockingIOError, BrokenPipeError):
+                os.write(self._input.fileno(), b"quit\n")
+            self._input.close()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_FAREWELL_S)
+        self.kill()
+
+    def kill(self) -> None:
+        """End it and what it started at once; nothing once that is done."""
         self._finalize()
 
     def say(self, line: str) -> None:
@@ -75,9 +84,10 @@ class Program:
 
     def require_silence(self, deadline: float) -> None:
         """Raise FaultError if it has said anything but `info` unasked."""
-        while self._exchange(0) and time.monotonic() < deadline:
-            if (line := self._heard_line()) is not None:
-                raise FaultError(f"said {line[:60]!r} out of turn")
+        while (line := self._heard_line()) is None:
+            if not self._exchange(0) or time.monotonic() > deadline:
+                return
+        raise FaultError(f"said {line[:60]!r} out of turn")
 
     def _heard_line(self) -> str | None:
         """The first whole line that counts among those that have arrived."""
@@ -137,17 +147,11 @@ class Program:
         return f"{how}: {last[:120]}" if last else how
 
 
-def _stop(process: subprocess.Popen[bytes], selector: selectors.BaseSelector) -> None:
+def _kill(process: subprocess.Popen[bytes], selector: selectors.BaseSelector) -> None:
     selector.close()
-    pipes: list[IO[bytes]] = [pipe for pipe in (process.stdin, process.stdout, process.stderr) if pipe is not None]
-    with suppress(BlockingIOError, BrokenPipeError):
-        os.write(pipes[0].fileno(), b"quit\n")
-    for pipe in pipes[:1]:
-        pipe.close()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(_FAREWELL_S)
-    with suppress(ProcessLookupError):
+    with suppress(ProcessLookupError):  # nobody of its group is left
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    for pipe in pipes[1:]:
-        pipe.close()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()

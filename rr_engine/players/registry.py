@@ -13,6 +13,7 @@ from rr_engine.errors import PlayerError
 from rr_engine.heuristic import HEURISTIC_HASH, code_digest
 from rr_engine.heuristic.evaluator import HeuristicEvaluator
 from rr_engine.players import stored
+from rr_engine.players.external import ExternalPlayer
 from rr_engine.players.flat import FlatPlayer
 from rr_engine.players.heuristic import HeuristicPlayer
 from rr_engine.players.positions import Choice, Positions
@@ -147,6 +148,10 @@ def _file(wanted: Wanted) -> Player:
     return stored.file_player(Path(path), wanted.config, wanted.settings, simulations=simulations)
 
 
+def _external(wanted: Wanted) -> Player:
+    return ExternalPlayer(wanted.option, wanted.settings.match)
+
+
 def _with_simulations(option: str) -> tuple[str, int | None]:
     """What stands before the last colon, and the number behind it; everything and None if there is no such number."""
     before, colon, last = option.rpartition(":")
@@ -168,6 +173,7 @@ KINDS: Mapping[str, tuple[Maker, str]] = {  # kind -> its maker and how its name
     "champion": (_champion, "champion[:SIMULATIONS]"),
     "checkpoint": (_checkpoint, "checkpoint:HASH[:SIMULATIONS]"),
     "file": (_file, "file:PATH[:SIMULATIONS]"),
+    "external": (_external, "external:COMMAND"),
 }
 
 

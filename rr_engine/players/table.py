@@ -47,14 +47,19 @@ class Table:
 
     def positions(self, temperature: float | Float64Array = 0.0) -> Positions:
         """The running games, in order, for a player; `temperature` is one number or one per running game."""
-        legal = self._games.legal  # finished games have no moves in it
+        legal = self._games.legal  # finished games have no moves in it, dropped ones have
+        offsets = np.concatenate(([0], np.cumsum(legal.counts[self.running])))
+        moves = legal.moves
+        if len(moves) != offsets[-1]:
+            moves = np.concatenate([legal.of(game) for game in self.running.tolist()])
         return Positions(
             config=self.config,
             states=self.states[self.running],
-            moves=legal.moves,
-            offsets=np.concatenate(([0], np.cumsum(legal.counts[self.running]))),
+            moves=moves,
+            offsets=offsets,
             seeds=mixed(self.seeds[self.running] + self.decisions[self.running].astype(np.uint64), _DECISION),
             temperature=np.broadcast_to(np.asarray(temperature, np.float64), len(self.running)),
+            histories=tuple(self.histories[game] for game in self.running.tolist()),
         )
 
     def step(self, moves: Int64Array) -> None:
@@ -64,6 +69,10 @@ class Table:
             self.histories[game].append(move)
         self.decisions[self.running] += 1
         self.running = self.running[~self._games.is_over[self.running]]
+
+    def drop(self, games: Int64Array) -> None:
+        """Let `games` end here, undecided."""
+        self.running = np.setdiff1d(self.running, games)
 
     def deal(self, games: Int64Array, seeds: UInt64Array) -> None:
         """Begin a new game at each of the places `games`, with these seeds."""

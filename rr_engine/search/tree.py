@@ -49,13 +49,13 @@ class Scale(NamedTuple):
 
 
 @kernel
-def _agent_of(s):
+def _agent_of(s: Any) -> int:
     """Who sits in the seat to move; agents change places with the pie rule, which two seats only have."""
     return s["player"] ^ s["swapped"]
 
 
 @kernel
-def _mixed_value(tree, game, node, agent):
+def _mixed_value(tree: Any, game: int, node: int, agent: int) -> float:
     """What an edge never walked counts for: `v_mix` of Danihelka et al. 2022, appendix D."""
     first, count = tree.first[game, node], tree.count[game, node]
     own = tree.value[game, node, agent]
@@ -76,7 +76,7 @@ def _mixed_value(tree, game, node, agent):
 
 
 @kernel
-def _value_of(tree, game, edge, agent, otherwise):
+def _value_of(tree: Any, game: int, edge: int, agent: int, otherwise: float) -> float:
     """The mean value of an edge for an agent, or `otherwise` where it was never walked."""
     child = tree.child[edge]
     if child == UNSEEN or tree.visits[game, child] == 0:
@@ -85,13 +85,13 @@ def _value_of(tree, game, edge, agent, otherwise):
 
 
 @kernel
-def _visits_of(tree, game, edge):
+def _visits_of(tree: Any, game: int, edge: int) -> int:
     child = tree.child[edge]
     return 0 if child == UNSEEN else tree.visits[game, child]
 
 
 @kernel
-def _weight(tree, game, node, scale):
+def _weight(tree: Any, game: int, node: int, scale: Any) -> float:
     """What one point of value is worth in logits at a node."""
     most = 0
     for edge in range(tree.first[game, node], tree.first[game, node] + tree.count[game, node]):
@@ -100,8 +100,8 @@ def _weight(tree, game, node, scale):
 
 
 @kernel
-def _choose_root(tree, game, wanted, scale):
-    """The root edge with `wanted` visits of the best noise, prior and value; with no such edge, of the nearest number."""
+def _choose_root(tree: Any, game: int, wanted: int, scale: Any) -> int:
+    """The root edge of the best noise, prior and value among those with `wanted` visits, or the nearest number."""
     agent = tree.agent[game, 0]
     otherwise = _mixed_value(tree, game, 0, agent)
     weight = _weight(tree, game, 0, scale)
@@ -116,7 +116,7 @@ def _choose_root(tree, game, wanted, scale):
 
 
 @kernel
-def _choose_inner(tree, game, node, scale):
+def _choose_inner(tree: Any, game: int, node: int, scale: Any) -> int:
     """The edge whose share of visits falls furthest behind the improved policy (the paper's section 5)."""
     agent = tree.agent[game, node]
     otherwise = _mixed_value(tree, game, node, agent)
@@ -138,7 +138,7 @@ def _choose_inner(tree, game, node, scale):
 
 
 @kernel
-def _back_up(tree, game, node):
+def _back_up(tree: Any, game: int, node: int) -> None:
     """Add the value of `node` to it and to all above."""
     agents = tree.value.shape[2]
     above = node
@@ -150,7 +150,7 @@ def _back_up(tree, game, node):
 
 
 @kernel
-def _grow(g, tree, game, node, edge, scratch, used, capacity):
+def _grow(g: Any, tree: Any, game: int, node: int, edge: int, scratch: Any, used: int, capacity: int) -> int:
     """Make the child of an edge; its edges stand in the arena from `used` on. Returns how many there are."""
     child = tree.used[game]
     tree.used[game] += 1
@@ -177,7 +177,7 @@ def _grow(g, tree, game, node, edge, scratch, used, capacity):
 
 
 @entry
-def walk(g, tree, first, scratch, used, capacity, scale):
+def walk(g: Any, tree: Any, first: int, scratch: Any, used: int, capacity: int, scale: Any) -> tuple[int, int]:
     """Simulate in games from `first` on, each until a new position waits in `tree.leaf` or its budget is spent.
 
     Stops where the arena, in use up to `used`, could be too small for a list of `capacity` moves; returns (next game,
@@ -207,7 +207,7 @@ def walk(g, tree, first, scratch, used, capacity, scale):
 
 
 @entry
-def take_values(tree, games, values, logits, offsets):
+def take_values(tree: Any, games: Any, values: Any, logits: Any, offsets: Any) -> None:
     """Give the waiting leaf of every one of `games` its evaluation (values by seat), and back it up."""
     for row in range(games.size):
         game = games[row]
@@ -222,8 +222,8 @@ def take_values(tree, games, values, logits, offsets):
 
 
 @entry
-def settle(tree, scale, policy, chosen, values, visits):
-    """Fill, for every game, `policy` (improved) and `visits` of the root's edges, the move `chosen`, the root's `values`.
+def settle(tree: Any, scale: Any, policy: Any, chosen: Any, values: Any, visits: Any) -> None:
+    """Fill, for every game, improved `policy` and `visits` of the root's edges, the move `chosen`, and `values`.
 
     The improved policy is the softmax of prior logits and completed values; the move is the best by noise, prior and
     value among those with the most visits. Values are by seat.

@@ -94,7 +94,7 @@ def play_games(
                 notes[game] = _begin(seed, settings)
         if on_progress is not None:
             on_progress(ended, decisions)
-        while (shard := range(kept, min(kept + settings.shard_games, seeds.stop))) and all(s in finished for s in shard):
+        while (shard := range(kept, min(kept + settings.shard_games, seeds.stop))) and finished.keys() >= set(shard):
             yield [finished.pop(seed) for seed in shard]
             kept = shard.stop
 

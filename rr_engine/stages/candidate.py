@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rr_engine.boards import Config
+from rr_engine.boards import CONFIGS, Config
 from rr_engine.errors import DataError
 from rr_engine.nn.features import FEATURE_VERSION
-from rr_engine.settings import Settings
-from rr_engine.stages import dataset
+from rr_engine.settings import NetworkSettings, Settings
+from rr_engine.stages import dataset, games
 from rr_engine.stages.champion import champion_of, load
-from rr_engine.training.window import select
+from rr_engine.training.symmetry import select
+from rr_engine.training.window import Window
 from rr_engine.vault import Card, Vault
 
 if TYPE_CHECKING:
     from rr_engine.nn.checkpoint import Checkpoint
-    from rr_engine.training.train import Epoch
+    from rr_engine.training.report import Epoch, Progress, TrainingResult
 
 KIND = "checkpoint"
+STATE_KIND = "training"  # states of runs under way, from which they go on
 _PROBES = 32  # decisions whose outputs a reload must repeat
+_SMALLER = {"hexagonal": "hex8", "square19": "square8"}  # board of the same shape to start from
 
 
 @dataclass(frozen=True)
@@ -34,31 +39,40 @@ class CandidateMade:
 
 
 def make_candidate(
-    vault: Vault, config: Config, settings: Settings, *, on_epoch: Callable[[Epoch], None] | None = None
+    vault: Vault,
+    config: Config,
+    settings: Settings,
+    *,
+    on_epoch: Callable[[Epoch], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
 ) -> CandidateMade:
-    """Train on the newest dataset, from the champion's weights if there is a champion of the same size."""
+    """Train on the newest dataset, from the weights `starting_card` finds; a run that was stopped goes on.
+
+    States of the run are kept in the vault under its dataset, settings and start, so the same run finds its newest.
+    """
     from rr_engine.nn.checkpoint import save_checkpoint
-    from rr_engine.training.train import train
+    from rr_engine.training.train import Listeners, train
 
     data = dataset.newest_dataset(vault, config)
-    champion = champion_of(vault, config)
-    start = None if champion is None else load(vault, champion.card)
-    if start is not None and start.settings != settings.network:
-        start = None  # another size was asked for: its weights fit nowhere
+    window = dataset.load_dataset(vault, data)
+    start = starting_card(vault, config, settings)
+    allowed = samples_allowed(vault, config, settings, data, window)
+    states = _States(vault, config, _run_facts(settings, data, start, allowed))
     result = train(
-        dataset.load_dataset(vault, data),
+        window,
         network=settings.network,
         settings=settings.training,
         validation_share=settings.dataset.validation_share,
-        start=start,
-        on_epoch=on_epoch,
+        start=None if start is None else load(vault, start),
+        max_samples_trained=allowed,
+        resume=states.newest(),
+        listeners=Listeners(on_epoch, on_progress, states.keep),
     )
-    started_from = champion.card.sha256 if champion is not None and start is not None else None
     facts = {
         **result.facts(),
-        "dataset": data.sha256,
-        "started_from": started_from,
-        "probe": _probe(vault, data, result.checkpoint),
+        **_start_facts(data, start),
+        "loss_anomaly": _is_anomalous(vault, config, result),
+        "probe": _probe(window, result.checkpoint),
     }
     card = vault.put(
         KIND,
@@ -68,18 +82,114 @@ def make_candidate(
         producer="checkpoint",
         rows=result.checkpoint.parameters,
         schema_version=FEATURE_VERSION,
-        parents=(data.sha256,) if started_from is None else (data.sha256, started_from),
+        parents=(data.sha256,) if start is None else (data.sha256, start.sha256),
         facts=facts,
     )
     return CandidateMade(card, facts)
 
 
-def _probe(vault: Vault, data: Card, checkpoint: Checkpoint) -> list[float]:
-    """Outputs on the first decisions of a dataset, rounded: what a reload must give again."""
+def starting_card(vault: Vault, config: Config, settings: Settings) -> Card | None:
+    """Whose weights a training starts from: a champion of the wanted size, None for new weights.
+
+    The champion of `config` itself comes first. Without one, `training.warm_start` decides: `none`, one config by
+    name, or `auto`, the first champion among the same board with other seat counts, the nearest first, then the
+    smaller board of the same shape likewise.
+    """
+    chosen = settings.training.warm_start
+    others = [Config.parse(chosen)] if chosen not in ("auto", "none") else list(_relatives(config, chosen))
+    for other in (config, *others):
+        champion = champion_of(vault, other)
+        if champion is not None and _size_of(vault, champion.card) == settings.network:
+            return champion.card
+    return None
+
+
+def _relatives(config: Config, chosen: str) -> Iterator[Config]:
+    if chosen == "none":
+        return
+    for name in (config.board_name, _SMALLER.get(config.board_name)):
+        seats = sorted(
+            (other for other in CONFIGS if other.board_name == name),
+            key=lambda other: (abs(other.players - config.players), other.players),
+        )
+        yield from (other for other in seats if other != config)
+
+
+def _size_of(vault: Vault, card: Card) -> NetworkSettings | None:
+    """Of a champion's network; None where it sees other features than are made now."""
+    return load(vault, card).settings if card.schema_version == FEATURE_VERSION else None
+
+
+def samples_allowed(vault: Vault, config: Config, settings: Settings, data: Card, window: Window) -> int:
+    """Decisions that a training on `data` may see: `max_replay_ratio` times those made, less what others saw."""
+    made = sum(card.facts["decisions"] for card in vault.cards(games.KIND, config.key) if card.created <= data.created)
+    samples = made * window.samples / int(window.decisions.sum())  # forced and silent decisions are no samples
+    seen = sum(card.facts["samples_trained"] for card in vault.cards(KIND, config.key))
+    return max(0, int(settings.dataset.max_replay_ratio * samples) - seen)
+
+
+def _run_facts(settings: Settings, data: Card, start: Card | None, allowed: int) -> dict[str, Any]:
+    """What a run is: one with the same facts goes on where this one stopped."""
+    training = {name: value for name, value in asdict(settings.training).items() if name != "state_interval_s"}
+    said = [training, asdict(settings.network), settings.dataset.validation_share, allowed]
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return {**_start_facts(data, start), "settings": digest[:16]}
+
+
+def _start_facts(data: Card, start: Card | None) -> dict[str, Any]:
+    return {
+        "dataset": data.sha256,
+        "started_from": None if start is None else start.sha256,
+        "started_from_config": None if start is None else start.config,
+    }
+
+
+class _States:
+    """The states of one run in the vault."""
+
+    def __init__(self, vault: Vault, config: Config, run: Mapping[str, Any]) -> None:
+        self._vault, self._config, self._run = vault, config, run
+
+    def newest(self) -> bytes | None:
+        """The one most steps were made for, None if the run is new."""
+        cards = [
+            card
+            for card in self._vault.cards(STATE_KIND, self._config.key)
+            if {name: card.facts[name] for name in self._run} == self._run
+        ]
+        return self._vault.get(max(cards, key=lambda card: card.facts["step"])) if cards else None
+
+    def keep(self, data: bytes, step: int) -> None:
+        """Keep what `train` gave."""
+        from rr_engine.training.state import STATE_VERSION
+
+        parents = [self._run["dataset"], self._run["started_from"]]
+        self._vault.put(
+            STATE_KIND,
+            self._config.key,
+            data,
+            suffix=".safetensors",
+            producer="checkpoint",
+            rows=step,
+            schema_version=STATE_VERSION,
+            parents=tuple(parent for parent in parents if parent is not None),
+            facts={**self._run, "step": step},
+        )
+
+
+def _is_anomalous(vault: Vault, config: Config, result: TrainingResult) -> bool:
+    """Whether a validation loss of this run stands out from those before, of earlier checkpoints first."""
+    from rr_engine.training.report import is_anomalous
+
+    earlier = [epoch["validation"] for card in vault.cards(KIND, config.key) for epoch in card.facts["epochs"]]
+    return is_anomalous([epoch.validation for epoch in result.epochs], earlier)
+
+
+def _probe(window: Window, checkpoint: Checkpoint) -> list[float]:
+    """Outputs on the first decisions of a window, rounded: what a reload must give again."""
     from rr_engine.nn.evaluator import evaluate
 
-    window = dataset.load_dataset(vault, data)
-    encoded, _, _ = select(window, np.arange(min(_PROBES, window.samples)))
+    encoded = select(window.encoded, np.arange(min(_PROBES, window.samples)), window.config.board)
     policy, value = evaluate(checkpoint, encoded, window.config.board)
     return [round(number, 4) for number in np.concatenate((policy[:_PROBES], value[:, 0])).tolist()]
 
@@ -100,7 +210,7 @@ def check_candidate(vault: Vault, card: Card) -> list[str]:
     except DataError as error:
         return [str(error)]
     data = vault.card(dataset.KIND, config.key, card.facts["dataset"])
-    again, stored = _probe(vault, data, checkpoint), card.facts["probe"]
+    again, stored = _probe(dataset.load_dataset(vault, data), checkpoint), card.facts["probe"]
     if len(again) != len(stored) or any(abs(a - b) > 1e-3 for a, b in zip(again, stored, strict=True)):
         return ["the reloaded network gives other outputs than the trained one"]
     return []

@@ -77,9 +77,7 @@ def make_games(
     )
 
 
-def _keep(
-    vault: Vault, config: Config, records: Sequence[GameRecord], parents: tuple[str, ...], batch: str
-) -> Card:
+def _keep(vault: Vault, config: Config, records: Sequence[GameRecord], parents: tuple[str, ...], batch: str) -> Card:
     winners = [record.outcome.winner for record in records]
     return vault.put(
         KIND,

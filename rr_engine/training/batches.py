@@ -10,9 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rr_engine.kernels.encode import MOVE_CELLS
 from rr_engine.kernels.layout import MAX_SEATS
-from rr_engine.nn.features import Encoded
 from rr_engine.nn.network import NOBODY, Batch
 from rr_engine.training import symmetry
 from rr_engine.training.window import Window
@@ -51,7 +49,7 @@ def sample(
     The value target is the outcome, but for `root_value_share` of it the search's own value, where there is one.
     """
     turns = np.zeros(len(rows), np.int64) if turns is None else turns
-    moves = _move_rows(window.encoded.offsets, rows)
+    moves = symmetry.move_rows(window.encoded.offsets, rows)
     arrays = (
         window.policy[moves],
         window.has_policy[rows].astype(np.float32),
@@ -61,42 +59,14 @@ def sample(
         np.arange(MAX_SEATS) < window.config.players,
     )
     targets = Targets(*(_to(array, device) for array in arrays))
-    return Sample(Batch.of(_encoded(window, rows, turns, moves), device), targets)
-
-
-def select(window: Window, rows: NDArray[np.int64], turns: NDArray[np.int64] | None = None) -> Encoded:
-    """`Encoded` decisions `rows`, each under the symmetry that `turns` names, by default as they are."""
-    turns = np.zeros(len(rows), np.int64) if turns is None else turns
-    return _encoded(window, rows, turns, _move_rows(window.encoded.offsets, rows))
-
-
-def _move_rows(offsets: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Where the moves of decisions `rows` stand."""
-    starts, counts = offsets[rows], offsets[rows + 1] - offsets[rows]
-    ends = np.cumsum(counts)
-    return np.repeat(starts - ends + counts, counts) + np.arange(ends[-1] if len(ends) else 0)
-
-
-def _encoded(window: Window, rows: NDArray[np.int64], turns: NDArray[np.int64], moves: NDArray[np.int64]) -> Encoded:
-    encoded, table = window.encoded, symmetry.images(window.config.board)
-    planes = np.empty((len(rows), *encoded.planes.shape[1:]), np.uint8)
-    cells = np.empty((len(moves), MOVE_CELLS), np.int16)
-    symmetry.mirror_planes(encoded.planes, rows, turns, table, planes)
-    symmetry.mirror_moves(encoded.move_kinds, encoded.move_cells, encoded.offsets, rows, turns, table, cells)
-    counts = encoded.offsets[rows + 1] - encoded.offsets[rows]
-    return Encoded(
-        planes=planes,
-        numbers=encoded.numbers[rows],
-        offsets=np.concatenate(([0], np.cumsum(counts))),
-        move_kinds=encoded.move_kinds[moves],
-        move_cells=cells,
-        move_facts=encoded.move_facts[moves],
-    )
+    encoded = symmetry.select(window.encoded, rows, window.config.board, turns=turns)
+    return Sample(Batch.of(encoded, device), targets)
 
 
 def _values(window: Window, rows: NDArray[np.int64], share: float) -> NDArray[np.float32]:
-    weight = (share * window.has_root[rows]).astype(np.float32)[:, None]
-    return (1 - weight) * window.value[rows] + weight * window.root_value[rows]
+    weight = (share * window.has_root[rows, None]).astype(np.float32)
+    outcome = window.value[rows]
+    return (outcome + weight * (window.root_value[rows] - outcome)).astype(np.float32, copy=False)
 
 
 def _owners(window: Window, rows: NDArray[np.int64], turns: NDArray[np.int64]) -> NDArray[np.int64]:

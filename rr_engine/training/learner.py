@@ -38,7 +38,7 @@ class Learner:
         model = Network(network)
         if start is not None:
             model.load_state_dict(start, strict=True)
-        self.model = model.to(device, memory_format=torch.channels_last)
+        self.model: Network = model.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stub is wrong
         self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
         self.device = device
         self._board, self._settings = board, settings
@@ -76,10 +76,11 @@ class Learner:
     def _follow(self, share: float) -> None:
         """Move the average, its norms' statistics too, by `share` towards the weights."""
         own, average = self.model.state_dict(), self.average.state_dict()
-        floats = [name for name, tensor in average.items() if tensor.is_floating_point()]
-        torch._foreach_lerp_([average[name] for name in floats], [own[name] for name in floats], share)
-        for name in average.keys() - set(floats):
-            average[name].copy_(own[name])
+        for name, tensor in average.items():
+            if tensor.is_floating_point():
+                tensor.lerp_(own[name], share)
+            else:
+                tensor.copy_(own[name])
 
     def tensors(self) -> dict[str, Tensor]:
         """All that `restore` needs."""

@@ -81,7 +81,7 @@ class TrainingResult:
 
 
 def is_anomalous(validations: Sequence[float], earlier: Sequence[float] = ()) -> bool:
-    """Whether one of `validations` is above twice the mean of the five before it, `earlier` ones of other runs first."""
+    """Whether one of `validations` is above twice the mean of the five before it; `earlier` are those of other runs."""
     known = [*earlier, *validations]
     for index in range(len(earlier), len(known)):
         recent = known[max(0, index - _RECENT) : index]

@@ -44,7 +44,7 @@ def validate(network: Network, window: Window, rows: NDArray[np.int64], *, devic
         found += hits(lost.log_policy, part).sum().item()
         sums += lost.numbers() * np.array([with_policy, decisions, decisions, decisions])
         bins += _chances(outputs.value.softmax(1)[:, 0], part)
-    policy, *others = sums / np.array([max(1.0, known), len(rows), len(rows), len(rows)])
+    policy, *others = (sums / np.array([max(1.0, known), len(rows), len(rows), len(rows)])).tolist()
     gap = float(np.abs(bins[0] - bins[1]).sum() / len(rows))
     return Validation(policy, *others, policy_accuracy=found / max(1.0, known), value_error=gap)
 
@@ -53,4 +53,4 @@ def _chances(chance: torch.Tensor, part: Sample) -> NDArray[np.float64]:
     """[2, bins]: the mover's chances to win and its wins, summed by chance."""
     mine, won = chance.cpu().numpy(), part.targets.value[:, 0].cpu().numpy()
     place = np.minimum((mine * _BINS).astype(np.int64), _BINS - 1)
-    return np.stack([np.bincount(place, weights, _BINS) for weights in (mine, won)])
+    return np.stack([np.bincount(place, weights, _BINS).astype(np.float64) for weights in (mine, won)])

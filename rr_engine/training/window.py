@@ -231,7 +231,7 @@ def _add_targets(window: Window, samples: slice, rows: slice, record: GameRecord
     turned = (seats[:, None].astype(np.int64) + np.arange(players)) % players
     window.value[samples, :players] = turned == _winning_seat(record)[wanted, None]
     found = record.values[wanted]
-    has_root = np.isfinite(found).all(1)
+    has_root = np.asarray(np.isfinite(found).all(1))
     shares = np.where(has_root[:, None], found, 1)
     shares = shares / shares.sum(1, keepdims=True) * has_root[:, None]
     window.root_value[samples, :players] = np.take_along_axis(shares, turned, 1)

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from rr_engine import bench
+from rr_engine.bench import engine as bench
 from rr_engine.boards import Config
 from rr_engine.errors import ConfigError
 from rr_engine.game import Game

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from rr_engine import bench, cli
+from rr_engine import cli
+from rr_engine.bench import engine as bench
 from rr_engine.records import trace
 
 OWN = Path(__file__).parents[1] / "data" / "games.jsonl.gz"

@@ -96,28 +96,37 @@ def test_the_ratio_agrees_with_the_normal_approximation():
 
 
 def simulated(elo: float, *, seats: int, tests: int) -> tuple[float, float]:
-    """(share promoted, mean groups) where openings favour seats at random and 20 groups are added at a time."""
+    """(share promoted, mean games) where openings favour seats at random, as the stage plays: wave after wave."""
     rng = np.random.default_rng(seats)
+    wave = GATE.wave_pairs
     strength = np.exp(elo / ELO_PER_NAT)
     promoted = played = 0
     for _ in range(tests):
         groups = np.zeros(seats + 1, np.int64)
         ruling = Ruling.OPEN
         while ruling == Ruling.OPEN:
-            luck = np.exp(rng.normal(0, 0.7, (20, seats)))
+            luck = np.exp(rng.normal(0, 0.7, (wave, seats)))
             chance = luck * strength / (luck * strength + luck.sum(1, keepdims=True) - luck)
-            wins = (rng.random((20, seats)) < chance).sum(1)
+            wins = (rng.random((wave, seats)) < chance).sum(1)
             groups += np.bincount(wins, minlength=seats + 1)
             ruling = sequential_test(groups.tolist(), seats=seats, settings=GATE)
         promoted += ruling == Ruling.BETTER
         played += int(groups.sum())
-    return promoted / tests, played / tests
+    return promoted / tests, played * seats / tests
 
 
 @pytest.mark.parametrize("seats", [2, 3, 4])
 def test_equals_are_seldom_promoted_and_the_stronger_nearly_always(seats: int):
-    false_promotions, _ = simulated(0, seats=seats, tests=300)
-    power, groups = simulated(60, seats=seats, tests=150)
+    false_promotions, games_of_equals = simulated(0, seats=seats, tests=400)
+    power, games = simulated(60, seats=seats, tests=200)
+    weaker_promoted, games_of_the_weaker = simulated(-100, seats=seats, tests=100)
+    print(
+        f"{seats} seats: promoted at 0 Elo {false_promotions:.1%}, at +60 {power:.1%}; games on average at 0 Elo "
+        f"{games_of_equals:.0f}, at +60 {games:.0f}, at -100 {games_of_the_weaker:.0f}"
+    )
     assert false_promotions <= 0.06
     assert power >= 0.9
-    assert groups < 250
+    assert weaker_promoted == 0
+    assert games_of_equals < 550
+    assert games < 450
+    assert games_of_the_weaker < 250

@@ -19,7 +19,7 @@ from rr_engine.heuristic.weights import FEATURES, WEIGHTS, centrality, openings
 from tests.engine.positions import position
 
 ROOT = Path(__file__).parents[2]
-PINNED = "3c99eb2506be156030731c9183dedc79b490a02829323cfb3b297a8bcf6a3ddb"
+PINNED = "0244f0cb8e386d09c7bbff0421f9be90a6459b2d558102f2ce83ffffae92ce61"
 
 
 def values_of(game: Game) -> dict[str, float]:

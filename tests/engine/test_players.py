@@ -14,7 +14,7 @@ from rr_engine.players import KINDS, Positions, Table, best_moves, mixed, player
 from tests.engine.positions import position
 
 HEX = Config.parse("hex8_2p")
-NAMES = ("random", "greedy", "flat:2", "heuristic", "heuristic:0.5")
+NAMES = ("random", "greedy", "flat:2", "heuristic", "heuristic:0.5", "search:heuristic:4", "search:uniform:8")
 
 
 def positions_of(games: Sequence[Game], *, seed: int = 1, temperature: float = 0.0) -> Positions:
@@ -79,11 +79,30 @@ def test_players_are_told_apart():
         ("heuristic:hot", "heuristic:0.5"),
         ("heuristic:0", "heuristic:0.5"),
         ("heuristic:-1", "heuristic:0.5"),
+        ("search", "search:heuristic:64"),
+        ("search:heuristic", "search:heuristic:64"),
+        ("search:heuristic:0", "search:heuristic:64"),
+        ("search:hope:9", "heuristic or uniform"),
+        ("champion:many", "champion:32"),
+        ("checkpoint", "8 to 64 hexadecimal digits"),
+        ("checkpoint:123", "8 to 64 hexadecimal digits"),
+        ("checkpoint:0123456789abcdeg", "8 to 64 hexadecimal digits"),
+        ("checkpoint:01234567:8:9", "checkpoint:HASH:SIMULATIONS"),
+        ("file", "file:PATH"),
+        ("file:there/is/none.safetensors:8", "none.safetensors cannot be read: No such file"),
     ],
 )
 def test_an_unknown_player_is_refused_with_the_names_there_are(name: str, reason: str):
     with pytest.raises(PlayerError, match=reason):
         player(name, HEX)
+
+
+def test_anchors_are_frozen_whatever_the_settings(monkeypatch: pytest.MonkeyPatch):
+    names = ("random", "greedy", "heuristic", "search:heuristic:64")
+    before = [player(name, HEX).digest for name in names]
+    monkeypatch.setenv("RR_SEARCH__CONSIDERED", "2")
+    monkeypatch.setenv("RR_MATCH__SIMULATIONS", "2")
+    assert [player(name, HEX).digest for name in names] == before
 
 
 def test_every_kind_shows_how_it_is_written():

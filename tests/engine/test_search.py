@@ -8,7 +8,7 @@ import pytest
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.game import Game
 from rr_engine.heuristic.evaluator import HeuristicEvaluator
-from rr_engine.players import Positions, Table
+from rr_engine.players import Table
 from rr_engine.players.search import SearchPlayer
 from rr_engine.search import Evaluator, Found, UniformEvaluator, search
 from rr_engine.search.gumbel import halving
@@ -20,7 +20,7 @@ from tests.engine.reference_search import search_one
 class Weighing:
     """An evaluator with opinions that depend on the position only: priors by the move's code, chances by the board."""
 
-    def evaluate(self, config, states, moves, offsets):
+    def evaluate(self, config, states, moves, _offsets):
         markers = states["markers"][:, : config.players] + 1.0
         return np.sin(moves.astype(np.float64)), markers / markers.sum(1, keepdims=True)
 
@@ -51,9 +51,7 @@ def test_sequential_halving_shares_the_budget_as_in_the_paper():
 
 
 def test_a_win_in_one_elimination_is_found():
-    game = position(
-        "square8_2p", stacks={(0, 0): "a", (7, 7): "bb"}, markers={(3, 0): "b"}, elim=(17, 0), hands=(0, 3)
-    )
+    game = position("square8_2p", stacks={(0, 0): "a", (7, 7): "bb"}, markers={(3, 0): "b"}, elim=(17, 0), hands=(0, 3))
     found = found_in(game, 64)
     assert game.move_text(int(found.moves[0])) == "M0-3"  # lands on a marker: the 18th ring
     assert found.policy.argmax() == list(game.legal_moves()).index(int(found.moves[0]))
@@ -112,7 +110,7 @@ def test_with_no_simulation_the_prior_decides():
 class FavoursOneAgent:
     """Who opened the game is sure to win, whichever seat it sits in."""
 
-    def evaluate(self, config, states, moves, offsets):
+    def evaluate(self, _config, states, moves, _offsets):
         chances = np.zeros((len(states), 2))
         chances[np.arange(len(states)), states["swapped"]] = 1.0
         return np.zeros(len(moves)), chances
@@ -133,7 +131,7 @@ def test_a_swap_takes_the_seat_and_not_the_game():
 class FavoursTheFirstSeat:
     """Seat 0 wins, whoever sits there."""
 
-    def evaluate(self, config, states, moves, offsets):
+    def evaluate(self, _config, states, moves, _offsets):
         chances = np.zeros((len(states), 2))
         chances[:, 0] = 1.0
         return np.zeros(len(moves)), chances

@@ -264,10 +264,10 @@ def measure_starts(boards: Iterable[str], *, cold: bool) -> list[dict[str, Any]]
 
 
 def _start_process(key: str, environ: dict[str, str]) -> float:
-    code = f"from rr_engine.bench import play_one_game; play_one_game({key!r})"
+    code = f"from rr_engine.bench.engine import play_one_game; play_one_game({key!r})"
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     # The folder this package lies in is the process's own, so that it finds the same package.
-    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | environ, cwd=Path(__file__).parents[1])
+    subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | environ, cwd=Path(__file__).parents[2])
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 

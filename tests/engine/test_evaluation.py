@@ -1,0 +1,78 @@
+"""The evaluation of a candidate: whom it meets how often, and what is kept of it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rr_engine.arena.gate import Ruling
+from rr_engine.boards import Config
+from rr_engine.settings import GateSettings, MatchSettings, Settings
+from rr_engine.stages import crown, rating
+from rr_engine.vault import Vault
+from tests.engine.test_stored import kept
+
+HEX = Config.parse("hex8_2p")
+SETTINGS = Settings(
+    match=MatchSettings(pairs=3, anchor_pairs=2, search_anchor_pairs=1, simulations=0, min_distinct=0.5),
+    gate=GateSettings(wave_pairs=2, max_pairs=4),
+)
+
+
+def games_of(rated: rating.Rated) -> dict[str, int]:
+    return {row["opponent"]: row["games"] for row in rated.summary}
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Vault:
+    """With a champion, untrained and unproven."""
+    vault = Vault.open(str(tmp_path / "vault"))
+    kept(vault, HEX, 1)
+    rating.rate_candidate(vault, HEX, SETTINGS)
+    crown.decide(vault, HEX, SETTINGS)
+    return vault
+
+
+def test_the_first_meets_every_anchor(vault: Vault):
+    card = rating.newest_matches(vault, HEX)
+    counts = {name: result["games"] for name, result in card.facts["results"].items()}
+    assert counts == {"random": 4, "greedy": 4, "heuristic": 6, "search:heuristic:64": 2}
+    assert set(card.facts["seconds"]) == set(counts)
+    assert all(seconds > 0 for seconds in card.facts["seconds"].values())
+    assert rating.check_rating(vault, HEX, SETTINGS.match)[1] == []
+    champion = vault.pointer(HEX.key)
+    assert champion is not None
+    standing = rating.standing_of(vault, HEX, champion.sha256)
+    assert standing is not None
+    assert standing["name"] == f"checkpoint:{champion.sha256[:12]}:0"
+
+
+def test_who_fails_against_the_champion_meets_the_heuristic_for_a_rating_only(vault: Vault):
+    kept(vault, HEX, 2)
+    told: list[str] = []
+    rated = rating.rate_candidate(vault, HEX, SETTINGS, on_result=told.append)
+    assert games_of(rated) == {"champion": 8, "random": 4, "greedy": 4, "heuristic": 4}
+    assert len(told) == 4
+    assert rating.check_rating(vault, HEX, SETTINGS.match)[1] == []
+    assert crown.decide(vault, HEX, SETTINGS).decision == "kept"
+
+
+def test_who_beats_the_champion_meets_all_and_old_knowledge_is_renewed(vault: Vault, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(rating, "sequential_test", lambda *_, **__: Ruling.BETTER)
+    champion = vault.pointer(HEX.key)
+    assert champion is not None
+    second = kept(vault, HEX, 2)
+    everybody = {"champion": 4, "random": 4, "greedy": 4, "heuristic": 6, "search:heuristic:64": 2}
+    assert games_of(rating.rate_candidate(vault, HEX, SETTINGS)) == everybody
+    searching = replace(SETTINGS, match=replace(SETTINGS.match, simulations=1))
+    third = kept(vault, HEX, 3)
+    assert games_of(rating.rate_candidate(vault, HEX, searching)) == {**everybody, rating.REMATCH: 6}
+    assert rating.check_rating(vault, HEX, searching.match)[1] == []
+    known = rating.champion_results(vault, HEX, champion.sha256)
+    assert known is not None
+    assert known["heuristic"]["a"]["name"] == f"checkpoint:{champion.sha256[:12]}:1"
+    names = {row["name"] for row in rating.ratings_of(vault, HEX)}
+    assert names >= {f"checkpoint:{champion.sha256[:12]}:{simulations}" for simulations in (0, 1)}
+    assert names >= {f"checkpoint:{second.sha256[:12]}:0", f"checkpoint:{third.sha256[:12]}:1"}
+    kept(vault, HEX, 4)
+    assert rating.REMATCH not in games_of(rating.rate_candidate(vault, HEX, searching))  # known by now
