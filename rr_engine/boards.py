@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rr_engine.errors import ConfigError
+from rr_engine.errors import ConfigError, shown
 from rr_engine.kernels import layout
 
 Cells = tuple[int, ...]
@@ -98,7 +98,7 @@ def board(name: str) -> Board:
 
 def _require_board(name: str) -> None:
     if name not in SPECS:
-        raise ConfigError(f"unknown board {name!r}: boards are {', '.join(SPECS)}")
+        raise ConfigError(f"unknown board {shown(name)}: boards are {', '.join(SPECS)}")
 
 
 @dataclass(frozen=True, order=True)
@@ -118,7 +118,7 @@ class Config:
         """The config of a partition key such as `hex8_2p`."""
         name, _, players = key.rpartition("_")
         if name not in SPECS or players not in ("2p", "3p", "4p"):
-            raise ConfigError(f"unknown config {key!r}: configs are {', '.join(config.key for config in CONFIGS)}")
+            raise ConfigError(f"unknown config {shown(key)}: configs are {', '.join(config.key for config in CONFIGS)}")
         return cls(name, int(players[0]))
 
     @property

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="RingRift: rules engine, players and measurements.", no_args_is_help=True, pretty_exceptions_enable=False
 )
+_PLAYERS = (
+    "A player: random, greedy, heuristic, search:heuristic:64, champion, checkpoint:HASH, file:PATH, external:COMMAND "
+    "(docs/protocol.md); networks take :SIMULATIONS behind."
+)
 _LINE_EVERY_S = 5.0  # of progress, where it is no terminal
 bench = typer.Typer(help="Measure what takes seconds.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
@@ -81,8 +85,8 @@ def play_random(
 
 @app.command()
 def match(
-    a: Annotated[str, typer.Argument(help="Player A, such as heuristic.")],
-    b: Annotated[str, typer.Argument(help="Player B; with more than two seats it takes all others.")],
+    a: Annotated[str, typer.Argument(help=_PLAYERS)],
+    b: Annotated[str, typer.Argument(help="The other player; with more than two seats it takes all others.")],
     config: Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")] = "hex8_2p",
     games: Annotated[
         int, typer.Option(min=1, help="Rounded up, so that every opening is played from every seat.")

@@ -6,6 +6,17 @@ caller asks `error.retryable` and never parses a message.
 
 from typing import ClassVar
 
+_SHOWN = 80  # characters of what was given
+_DIGITS = 19  # of a number, more than any that fits 64 bits
+
+
+def shown(value: object) -> str:
+    """`value` as a message quotes it: its repr, cut where a reader has seen enough."""
+    if isinstance(value, int) and abs(value) >= 10**_DIGITS:
+        return f"a number of {value.bit_length()} bits"  # Python refuses to write the longest ones
+    text = repr(value[: _SHOWN + 1]) if isinstance(value, str) else repr(value)
+    return text if len(text) <= _SHOWN + 2 else f"{text[:_SHOWN]}..."
+
 
 class EngineError(Exception):
     """Root of the family: whatever is not an `EngineError` is a defect."""

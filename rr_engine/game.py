@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rr_engine import move as move_text
 from rr_engine import state as states
 from rr_engine.boards import Board, Config
-from rr_engine.errors import IllegalMoveError, StateTextError
+from rr_engine.errors import IllegalMoveError, StateTextError, shown
 from rr_engine.kernels import layout, turn
 from rr_engine.outcome import Outcome, outcome_of
 
@@ -26,7 +26,7 @@ class Game:
         self, config: Config | str, *, pie: bool | None = None, rings: int | None = None, lps_rounds: int = 3
     ) -> None:
         """`pie`: pie rule, by default on with two seats; `rings`: per seat; `lps_rounds`: rules 6.4."""
-        self.config = Config.parse(config) if isinstance(config, str) else config
+        self.config = states.config_of(config)
         self._start(states.new_state(self.config, pie=pie, rings=rings, lps_rounds=lps_rounds))
         self._advance()
 
@@ -53,12 +53,12 @@ class Game:
         contradicts itself, or offers no decision in the phase it names.
         """
         game = cls.__new__(cls)
-        game.config = Config.parse(config) if isinstance(config, str) else config
+        game.config = states.config_of(config)
         game._start(states.from_text(game.config, text, acted=acted))
         before = game._state.tobytes()
         game._advance()
         if game._state.tobytes() != before:
-            raise StateTextError(f"state text {text[:120]!r}: nothing to decide in the phase it names")
+            raise StateTextError(f"state text {shown(text)}: nothing to decide in the phase it names")
         return game
 
     @property
@@ -111,7 +111,7 @@ class Game:
 
     def move_text(self, move: int) -> str:
         """The text of a move legal here; raises IllegalMoveError for any other."""
-        self._require_legal(move, str(move))
+        self._require_legal(move)
         return move_text.to_text(self.board, self._state, move)
 
     def parse(self, text: str) -> int:
@@ -147,7 +147,7 @@ class Game:
         if isinstance(move, str):
             move = self.parse(move)
         else:
-            self._require_legal(move, str(move))
+            self._require_legal(move)
         self._past.append((self._state.copy(), int(move)))
         self._advance(int(move))
 

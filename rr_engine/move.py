@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rr_engine.boards import Board, region_digest
-from rr_engine.errors import IllegalMoveError
+from rr_engine.errors import IllegalMoveError, shown
 from rr_engine.kernels import layout, moves, territory
 
 _SKIPS = {int(layout.PLACE): "P-", int(layout.MOVE): "R-", int(layout.CAP): "C-", int(layout.TERR): "T-"}
@@ -111,7 +111,7 @@ def parse(place: Board, text: str) -> int:
     """The move that `text` writes, legal or not; raises IllegalMoveError for malformed text and for regions."""
     move = _parse(place, text)
     if _plain_text(place, move) != text:
-        raise IllegalMoveError(f"move {text!r} is malformed; it is written {_plain_text(place, move)}")
+        raise IllegalMoveError(f"move {shown(text)} is malformed; it is written {_plain_text(place, move)}")
     return move
 
 
@@ -141,12 +141,12 @@ def _parse(place: Board, text: str) -> int:
         cells, plus = match.groups()
         first, axis, length = _parse_run(place, text, cells)
         return int(moves.pack(layout.LINE_WHOLE if plus else layout.LINE_WINDOW, first, 0, length, axis))
-    raise IllegalMoveError(f"move {text[:60]!r} is malformed; moves look like {GRAMMAR}")
+    raise IllegalMoveError(f"move {shown(text)} is malformed; moves look like {GRAMMAR}")
 
 
 def _require_cells(place: Board, text: str, cells: list[int]) -> None:
     if max(cells) >= place.cells:
-        raise IllegalMoveError(f"move {text!r}: {place.name} has cells 0 to {place.cells - 1}")
+        raise IllegalMoveError(f"move {shown(text)}: {place.name} has cells 0 to {place.cells - 1}")
 
 
 def _parse_run(place: Board, text: str, joined: str) -> tuple[int, int, int]:
@@ -162,4 +162,4 @@ def _parse_run(place: Board, text: str, joined: str) -> tuple[int, int, int]:
             if cells != sorted(cells):
                 break
             return first, axis, len(cells)
-    raise IllegalMoveError(f"move {text!r}: its cells are no ascending run of neighbours on one line")
+    raise IllegalMoveError(f"move {shown(text)}: its cells are no ascending run of neighbours on one line")

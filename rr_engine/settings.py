@@ -14,13 +14,14 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args, get_type_hints
 
-from rr_engine.errors import ConfigError
+from rr_engine.errors import ConfigError, shown
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
     from pydantic_core import CoreSchema, ErrorDetails
 
 FILE_VARIABLE = "RR_SETTINGS"
+_VARIABLE = re.compile(r"RR_(.*?)__(.*)")
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class SearchSettings(Section):
 
     considered: Count = 16  # moves drawn at the root, at most
     c_visit: Amount = 50.0  # a value weighs (c_visit + most visits of a sibling) * c_scale against logits
-    c_scale: Amount = 0.2  # values lie between 0 and 1
+    c_scale: Amount = 1.0  # values lie between 0 and 1
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ class DatasetSettings(Section):
     max_age_hours: Amount = 48.0  # hours; older games are left out
     max_generations: Count = 3  # champions; games of players further behind are left out
     max_samples: Count = 500_000  # decisions in one window, newest first
+    max_memory_gb: Amount = 6.0  # of one window in use: what limits it on large boards
     least_samples: Count = 30_000  # decisions up to which the window takes all there is
     growth: Share = 0.75  # exponent of the window's growth with the decisions made, from there on
     silent_share: Share = 0.25  # of the decisions without a policy target, kept for their value
@@ -273,7 +275,8 @@ def load(
     """Settings from, first wins: `overrides` (nested), the environment, one TOML file, the defaults.
 
     A variable is named `RR_SECTION__KEY` and holds a JSON value; the file is `path`, else the one named by
-    `RR_SETTINGS`, else none. Raises `ConfigError` naming key, value and what is allowed.
+    `RR_SETTINGS`, else none. Raises `ConfigError` naming key, value and what is allowed; also for a variable of that
+    form that names no section.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -300,25 +303,28 @@ def _from_file(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ConfigError(f"no settings file {path}; {FILE_VARIABLE} must name an existing TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise ConfigError(f"settings file {path} cannot be read: {error.strerror}; name a TOML file") from error
+    except (ValueError, RecursionError) as error:  # ValueError: no TOML, no UTF-8, or a number longer than Python reads
         raise ConfigError(f"settings file {path} is not TOML: {error}") from error
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Values of all variables that name a section; others belong to somebody else."""
+    """Values of all variables `RR_SECTION__KEY`; others belong to somebody else."""
+    sections = {section.name.upper(): section.name for section in fields(Settings)}
     found: dict[str, dict[str, Any]] = {}
-    for section in (section.name for section in fields(Settings)):
-        prefix = f"RR_{section.upper()}__"
-        for name, text in environ.items():
-            if name.startswith(prefix):
-                found.setdefault(section, {})[name.removeprefix(prefix).lower()] = _json_or_text(text)
+    for name, text in environ.items():
+        if match := _VARIABLE.fullmatch(name):
+            if match[1] not in sections:
+                raise ConfigError(f"variable {shown(name)} names no section of the settings: {', '.join(sections)}")
+            found.setdefault(sections[match[1]], {})[match[2].lower()] = _json_or_text(text)
     return found
 
 
 def _json_or_text(text: str) -> object:
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, or more of it than Python reads
         return text
 
 
@@ -329,9 +335,9 @@ def _complaint(detail: "ErrorDetails") -> str:
         kind = get_type_hints(kind, include_extras=True)[part]
     key, value = ".".join([*path, last]), detail["input"]
     if last not in (names := [item.name for item in fields(kind)]):
-        return f"unknown setting {key} = {value!r}; allowed here: {', '.join(names)}"
+        return f"unknown setting {key} = {shown(value)}; allowed here: {', '.join(names)}"
     allowed = _allowed(get_type_hints(kind, include_extras=True)[last])
-    return f"setting {key} = {value!r} is refused; it must be {allowed}"
+    return f"setting {key} = {shown(value)} is refused; it must be {allowed}"
 
 
 def _allowed(kind: Any) -> str:

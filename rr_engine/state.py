@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rr_engine.boards import Config, elimination_goal
-from rr_engine.errors import ConfigError, StateTextError
+from rr_engine.errors import ConfigError, StateTextError, shown
 from rr_engine.kernels import cells, layout
 
 PHASES = ("place", "move", "cap", "chain", "line", "lelim", "terr", "telim", "fe", "over")
@@ -17,9 +17,21 @@ _RECOVERY_SHOWN = frozenset((layout.LINE, layout.LELIM, layout.TERR, layout.TELI
 _ACTIVE_SHOWN = frozenset((layout.MOVE, layout.CAP, layout.CHAIN))
 _TEXT = re.compile(
     r"S(?P<S>[\d:,]*);M(?P<M>[\d:,]*);C(?P<C>[\d:,]*);H(?P<H>[\d,]+);E(?P<E>[\d,]+);T(?P<T>[\d,]+);"
-    r"F(?P<F>[a-z]+);P(?P<P>\d|-);A(?P<A>\d+|-);R(?P<R>[01]);L(?P<L>\dx\d+|-)"
+    r"F(?P<F>[a-z]+);P(?P<P>\d|-);A(?P<A>\d+|-);R(?P<R>[01]);L(?P<L>\dx\d+|-)",
+    re.ASCII,
 )
+_MOST_ROUNDS = 1_000_000
+_MOST_DIGITS = 6  # of any number here: Python refuses to read very long ones
 _FORM = "S<stacks>;M<markers>;C<collapsed>;H<hand>;E<elim>;T<terr>;F<phase>;P<player>;A<active>;R<0|1>;L<seat>x<k>|-"
+
+
+def config_of(config: Config | str) -> Config:
+    """`config` itself, or the one of that key; raises ConfigError for anything else."""
+    if isinstance(config, Config):
+        return config
+    if not isinstance(config, str):
+        raise ConfigError(f"unknown config {shown(config)}: a `Config` or a key such as 'hex8_2p' is needed")
+    return Config.parse(config)
 
 
 def new_state(
@@ -29,14 +41,17 @@ def new_state(
 
     `pie` is on by default with two seats and refused with more; `rings` per seat default to the board's.
     """
-    rings = config.board.spec.rings_per_seat if rings is None else rings
+    most = config.board.spec.rings_per_seat
+    rings = most if rings is None else rings
     pie = config.players == 2 if pie is None else pie
+    if not isinstance(pie, bool | np.bool_):
+        raise ConfigError(f"pie rule {shown(pie)}: it is on or off, True or False")
     if pie and config.players != 2:
         raise ConfigError(f"the pie rule is for two players, {config.key} has {config.players}")
-    if not 1 <= rings <= config.board.spec.rings_per_seat:
-        raise ConfigError(f"{rings} rings per seat: {config.key} takes 1 to {config.board.spec.rings_per_seat}")
-    if lps_rounds < 1:
-        raise ConfigError(f"{lps_rounds} last-player-standing rounds: at least 1 is needed")
+    if not is_whole(rings, 1, most):
+        raise ConfigError(f"{shown(rings)} rings per seat: {config.key} takes 1 to {most}")
+    if not is_whole(lps_rounds, 1, _MOST_ROUNDS):
+        raise ConfigError(f"{shown(lps_rounds)} last-player-standing rounds: 1 to {_MOST_ROUNDS} can be counted")
     state = np.zeros(1, config.board.state_dtype)
     record = state[0]
     record["owner"][:] = -1
@@ -58,6 +73,11 @@ def new_state(
     record["pie_open"] = pie
     record["winner"] = -1
     return state
+
+
+def is_whole(value: object, least: int, most: int) -> bool:
+    """Whether `value` is a whole number, of Python or numpy, in that range."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool) and least <= value <= most
 
 
 def to_text(config: Config, state: NDArray[np.void]) -> str:
@@ -93,7 +113,7 @@ def from_text(config: Config, text: str, *, acted: bool = False) -> NDArray[np.v
     """The state that `text` describes; see `Game.from_text` for what a text cannot say."""
     match = _TEXT.fullmatch(text)
     if match is None:
-        raise StateTextError(f"state text {text[:120]!r} has not the form {_FORM}")
+        raise StateTextError(f"state text {shown(text)} has not the form {_FORM}")
     parts = match.groupdict()
     state = new_state(config, pie=False)
     record = state[0]
@@ -101,7 +121,7 @@ def from_text(config: Config, text: str, *, acted: bool = False) -> NDArray[np.v
     _fill_counters(config, record, parts)
     _fill_turn(config, record, parts, acted=acted)
     if to_text(config, state) != text:
-        raise StateTextError(f"state text {text[:120]!r}: it is written {to_text(config, state)}")
+        raise StateTextError(f"state text {shown(text)}: it is written {to_text(config, state)}")
     return state
 
 
@@ -110,14 +130,14 @@ def _entries(config: Config, part: str, what: str) -> list[tuple[int, str]]:
     for item in part.split(",") if part else ():
         cell, colon, rest = item.partition(":")
         if not (cell.isdigit() and colon and rest.isdigit()):
-            raise StateTextError(f"{what} {item!r}: expected cell:owner")
-        if int(cell) >= config.board.cells:
-            raise StateTextError(f"{what} {item!r}: {config.board_name} has cells 0 to {config.board.cells - 1}")
+            raise StateTextError(f"{what} {shown(item)}: expected cell:owner")
+        if len(cell) > _MOST_DIGITS or int(cell) >= config.board.cells:
+            raise StateTextError(f"{what} {shown(item)}: {config.board_name} has cells 0 to {config.board.cells - 1}")
         if any(int(digit) >= config.players for digit in rest):
-            raise StateTextError(f"{what} {item!r}: {config.key} has seats 0 to {config.players - 1}")
+            raise StateTextError(f"{what} {shown(item)}: {config.key} has seats 0 to {config.players - 1}")
         found.append((int(cell), rest))
     if [cell for cell, _ in found] != sorted({cell for cell, _ in found}):
-        raise StateTextError(f"{what}s {part!r}: cells must ascend, each once")
+        raise StateTextError(f"{what}s {shown(part)}: cells must ascend, each once")
     return found
 
 
@@ -128,7 +148,7 @@ def _fill_cells(config: Config, record: Any, parts: dict[str, str]) -> None:
     markers, territory = np.full((2, config.board.cells), -1, np.int64)
     for cell, owners in _entries(config, parts["S"], "stack"):
         if len(owners) > tallest:
-            raise StateTextError(f"stack {cell}:{owners}: {config.board_name} stacks have 1 to {tallest} rings")
+            raise StateTextError(f"stack of {len(owners)} rings on {cell}: {config.board_name} stacks have 1 to {tallest} rings")
         kinds[cell] = "stack"
         heights[cell] = len(owners)
         for digit in owners:
@@ -136,7 +156,7 @@ def _fill_cells(config: Config, record: Any, parts: dict[str, str]) -> None:
     for part, what, owners_of in (("M", "marker", markers), ("C", "collapsed cell", territory)):
         for cell, owner in _entries(config, parts[part], what):
             if len(owner) != 1:
-                raise StateTextError(f"{what} {cell}:{owner}: one owner expected")
+                raise StateTextError(f"{what} on {cell} of {shown(owner)}: one owner expected")
             if cell in kinds:
                 raise StateTextError(f"cell {cell} is both {kinds[cell]} and {what}: it can be one only")
             kinds[cell] = what
@@ -153,7 +173,7 @@ def _max_height(config: Config) -> int:
 def _seat_numbers(config: Config, part: str, what: str) -> list[int]:
     numbers = part.split(",")
     if len(numbers) != config.players or not all(number.isdigit() and len(number) < 6 for number in numbers):
-        raise StateTextError(f"{what} {part!r}: {config.key} needs {config.players} numbers")
+        raise StateTextError(f"{what} {shown(part)}: {config.key} needs {config.players} numbers")
     return [int(number) for number in numbers]
 
 
@@ -174,14 +194,14 @@ def _fill_counters(config: Config, record: Any, parts: dict[str, str]) -> None:
 
 def _fill_turn(config: Config, record: Any, parts: dict[str, str], *, acted: bool) -> None:
     if parts["F"] not in PHASES[:-1]:
-        raise StateTextError(f"phase {parts['F']!r}: a position to play on has one of {', '.join(PHASES[:-1])}")
+        raise StateTextError(f"phase {shown(parts['F'])}: a position to play on has one of {', '.join(PHASES[:-1])}")
     phase = PHASES.index(parts["F"])
     if parts["P"] == "-" or int(parts["P"]) >= config.players:
         raise StateTextError(f"player {parts['P']!r}: {config.key} has seats 0 to {config.players - 1}")
     record["phase"] = phase
     record["player"] = int(parts["P"])
     if parts["A"] != "-":
-        _fill_active(record, phase, int(parts["A"]), parts)
+        _fill_active(record, phase, parts["A"], parts)
     elif phase in (layout.CAP, layout.CHAIN):
         raise StateTextError(f"phase {parts['F']!r} needs the active stack in A")
     record["rec_turn"] = int(parts["R"])
@@ -193,15 +213,16 @@ def _fill_turn(config: Config, record: Any, parts: dict[str, str], *, acted: boo
         raise StateTextError("phase 'fe' after an action: forced elimination is only for a turn without one")
     if parts["L"] != "-":
         seat, _, rounds = parts["L"].partition("x")
-        if int(seat) >= config.players or not 1 <= int(rounds) < 1_000_000:
-            raise StateTextError(f"last player standing {parts['L']!r}: expected <seat>x<rounds>")
+        if int(seat) >= config.players or len(rounds) > _MOST_DIGITS or int(rounds) < 1:
+            raise StateTextError(f"last player standing {shown(parts['L'])}: expected <seat>x<rounds>")
         record["lps_seat"] = int(seat)
         record["lps_count"] = int(rounds)
 
 
-def _fill_active(record: Any, phase: int, active: int, parts: dict[str, str]) -> None:
+def _fill_active(record: Any, phase: int, cell: str, parts: dict[str, str]) -> None:
     if phase not in _ACTIVE_SHOWN:
-        raise StateTextError(f"active cell {active} in phase {parts['F']!r}: only move, cap and chain have one")
+        raise StateTextError(f"active cell {shown(cell)} in phase {parts['F']!r}: only move, cap and chain have one")
+    active = int(cell) if len(cell) <= _MOST_DIGITS else len(record["owner"])
     if active >= len(record["owner"]) or record["height"][active] == 0 or record["owner"][active] != record["player"]:
-        raise StateTextError(f"active cell {active}: no stack of seat {parts['P']} stands there")
+        raise StateTextError(f"active cell {shown(cell)}: no stack of seat {parts['P']} stands there")
     record["active"] = active

@@ -50,9 +50,10 @@ def games_db(
 def every_game_replays(
     context: dg.AssetCheckExecutionContext, vault: VaultResource, settings: SettingsResource
 ) -> dg.AssetCheckResult:
-    """Every stored game of the newest run replays, decision by decision, to its recorded result."""
+    """Every game that this run stored replays, decision by decision, to its recorded result."""
     opened = vault.open(settings.load())
-    facts, problems = games.check_replays_of(opened, games.newest_batch(opened, Config.parse(context.partition_key)))
+    claim = games.claim_to_judge(opened, Config.parse(context.partition_key), context.run.run_id)
+    facts, problems = games.check_replays_of(opened, games.shards_of(opened, claim))
     return metadata.judged(problems, facts)
 
 
@@ -60,9 +61,9 @@ def every_game_replays(
 def games_are_whole_and_distinct(
     context: dg.AssetCheckExecutionContext, vault: VaultResource, settings: SettingsResource
 ) -> dg.AssetCheckResult:
-    """Nothing that the newest run produced is missing, and its games differ from each other."""
+    """Nothing that this run ordered is missing, and its games differ from each other."""
     loaded = settings.load()
     opened = vault.open(loaded)
-    cards = games.newest_batch(opened, Config.parse(context.partition_key))
-    facts, problems = games.check_distinct(opened, cards, loaded.selfplay)
+    claim = games.claim_to_judge(opened, Config.parse(context.partition_key), context.run.run_id)
+    facts, problems = games.check_distinct(opened, claim, loaded.selfplay)
     return metadata.judged(problems, facts)

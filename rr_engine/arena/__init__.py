@@ -1,8 +1,9 @@
 """The arena: matches, ratings, the gate and the yardstick.
 
 match      play_match(a, b, config, games=, opening_decisions=, seed=, temperature=0, first_group=0, progress=)
-           MatchResult: games distinct wins wins_by_seat groups score interval elo elo_interval to_json() extended(more)
-           MatchResult.played: PlayedGame(group, seat, winner, won, moves), complete games
+           MatchResult: games distinct wins wins_by_seat groups forfeits forfeit_reasons score interval elo elo_interval
+               to_json() extended(more)
+           MatchResult.played: PlayedGame(group, seat, winner, won, moves, forfeit), complete but for forfeited games
 score      wilson(wins, games), newcombe(wins, games, other_wins, other_games), elo_of(score, seats, games),
            expected_score(elo, seats); with n seats 0 Elo is a first place in 1 / n of the games
 rating     fit_ratings(results as JSON, seats=): rows name digest elo low high games, random at 0

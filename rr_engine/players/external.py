@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import shlex
 import shutil
-import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,12 +17,11 @@ from rr_engine.boards import Config
 from rr_engine.errors import IllegalMoveError, PlayerError
 from rr_engine.game import Game
 from rr_engine.players.positions import Choice, Positions
-from rr_engine.players.program import FaultError, Program
+from rr_engine.players.program import Deadline, FaultError, Program
 from rr_engine.settings import MatchSettings
 
 VERSION = "1"  # of the protocol
 PATIENCE = 3  # games forfeited in a row after which the program is not started again
-_GRACE_S = 0.25  # on top of every limit, for the way there and back
 
 
 class ExternalPlayer:
@@ -75,7 +73,7 @@ class ExternalPlayer:
         else:
             program, game = self._program, self._game
         limit_ms = self._settings.move_time_ms
-        deadline = time.monotonic() + limit_ms / 1000 + _GRACE_S
+        deadline = Deadline(limit_ms)
         program.require_silence(deadline)
         if news := history[len(game.moves_played) :]:
             program.say(f"play {' '.join(_played(game, news))}")
@@ -107,9 +105,8 @@ def closing(*agents: object) -> Generator[None]:
 
 
 def _shake_hands(program: Program, settings: MatchSettings) -> None:
-    deadline = time.monotonic() + settings.start_time_ms / 1000 + _GRACE_S
     program.say(f"ringrift {VERSION}")
-    answer = program.line(deadline)
+    answer = program.line(Deadline(settings.start_time_ms))
     if answer.split()[:2] != ["ringrift", VERSION]:
         raise FaultError(f"answered {answer[:60]!r} to the greeting, not 'ringrift {VERSION} NAME'")
 
@@ -121,7 +118,7 @@ def _played(game: Game, moves: Sequence[int]) -> Iterator[str]:
         game.play(move)
 
 
-def _answer(program: Program, game: Game, deadline: float) -> int:
+def _answer(program: Program, game: Game, deadline: Deadline) -> int:
     """The move that the program names, after what it asks has been told."""
     while True:
         match program.line(deadline).split():

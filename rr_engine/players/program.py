@@ -17,6 +17,7 @@ _CHUNK = 1 << 16
 _LONGEST_LINE = 1 << 16  # bytes
 _MOST_UNSENT = 1 << 22  # bytes
 _COMPLAINTS = 2000  # bytes kept of standard error
+_GRACE_S = 0.25
 _FAREWELL_S = 0.5  # from `quit` to the end
 
 
@@ -24,8 +25,21 @@ class FaultError(PlayerError):
     """A program broke the protocol, or itself."""
 
 
+class Deadline:
+    """So many milliseconds from now by the clock on the wall, and a grace on top for the way there and back."""
+
+    def __init__(self, limit_ms: int) -> None:
+        self.limit_ms = limit_ms
+        self._end = time.monotonic() + limit_ms / 1000 + _GRACE_S
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left, none or less when it has passed."""
+        return self._end - time.monotonic()
+
+
 class Program:
-    """A child process that is told lines and answers lines; times are those of `time.monotonic`."""
+    """A child process that is told lines and answers lines."""
 
     def __init__(self, words: Sequence[str]) -> None:
         """Start it; raises FaultError if that fails."""
@@ -72,20 +86,19 @@ class Program:
         if len(self._unsent) > _MOST_UNSENT:
             raise FaultError("does not read what it is told")
 
-    def line(self, deadline: float) -> str:
+    def line(self, deadline: Deadline) -> str:
         """The next line that is not empty and no `info`; raises FaultError without one in time, or at its end."""
-        began = time.monotonic()
         while True:
             if (line := self._heard_line()) is not None:
                 return line
-            if (left := deadline - time.monotonic()) <= 0:
-                raise FaultError(f"no answer within {round(1000 * (deadline - began))} ms")
-            self._exchange(left)
+            if (left_s := deadline.left_s) <= 0:
+                raise FaultError(f"no answer within {deadline.limit_ms} ms")
+            self._exchange(left_s)
 
-    def require_silence(self, deadline: float) -> None:
+    def require_silence(self, deadline: Deadline) -> None:
         """Raise FaultError if it has said anything but `info` unasked."""
         while (line := self._heard_line()) is None:
-            if not self._exchange(0) or time.monotonic() > deadline:
+            if not self._exchange(0) or deadline.left_s <= 0:
                 return
         raise FaultError(f"said {line[:60]!r} out of turn")
 

@@ -10,7 +10,6 @@ from rr_engine.boards import Config
 from rr_engine.players.positions import Float64Array, Int64Array, Positions, UInt64Array, mixed
 from rr_engine.players.workers import CORES
 
-
 _DECISION = 2  # salt of the seeds of decisions
 
 

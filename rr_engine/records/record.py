@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rr_engine.boards import Config
-from rr_engine.errors import DataError
+from rr_engine.errors import ConfigError, DataError
 from rr_engine.kernels import layout, replay
 from rr_engine.outcome import Outcome, outcome_of
 from rr_engine.state import new_state
@@ -63,12 +63,17 @@ class GameRecord:
 
 def check_replays(record: GameRecord) -> None:
     """Replay a record from its start; raises DataError saying what differs from what was recorded."""
-    state = new_state(record.config, pie=record.pie)
+    name = f"game {record.digest} of {record.config.key} (seed {record.seed})"
+    if uneven := _uneven(record):
+        raise DataError(f"{name}: {record.decisions} moves, but {uneven}")
+    try:
+        state = new_state(record.config, pie=record.pie)
+    except ConfigError as error:
+        raise DataError(f"{name}: {error}") from error
     out = np.empty(record.config.legal_capacity, np.int64)
     counts, phases, seats = np.zeros((3, record.decisions), np.int64)
     geometry, scratch = record.config.board.geometry[0], np.zeros(1, layout.SCRATCH)[0]
     legal = int(replay.replay_moves(geometry, state[0], scratch, out, record.moves, counts, phases, seats))
-    name = f"game {record.digest} of {record.config.key} (seed {record.seed})"
     if legal < record.decisions:
         raise DataError(f"{name}: decision {legal} is not legal on replay")
     for what, stored, found in (
@@ -83,3 +88,12 @@ def check_replays(record: GameRecord) -> None:
         raise DataError(f"{name}: replay gives {outcome}, stored {record.outcome}")
     if bool(state[0]["swapped"]) != record.swapped:
         raise DataError(f"{name}: swapped is {not record.swapped} on replay, stored {record.swapped}")
+
+
+def _uneven(record: GameRecord) -> str:
+    """Which array has not the shape that the number of moves asks for; empty if all have."""
+    made = record.decisions
+    wanted = {name: (made,) for name in ("phases", "seats", "legal", "recorded")}
+    wanted |= {"values": (made, record.config.players), "policy": (int(record.legal.sum()),)}
+    shapes = {name: getattr(record, name).shape for name in wanted}
+    return ", ".join(f"{name} has shape {shape}" for name, shape in shapes.items() if shape != wanted[name])

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rr_engine.boards import Config
-from rr_engine.errors import DataError
+from rr_engine.errors import ConfigError, DataError
 from rr_engine.outcome import Outcome
 from rr_engine.records.record import GameRecord
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 2
 _POLICY_SCALE = 65535
 _LONG = ("moves", "phases", "seats", "recorded", "policy", "values")
+_NULLABLE = (("out", 1), ("values", 1))  # column and depth in its lists where a null says something
 _RESULT = ("winner", "end", "ranks", "terr", "elim", "markers", "out", "turns")
 
 
@@ -136,7 +137,7 @@ def _offsets(lengths: NDArray[Any]) -> NDArray[np.int32]:
 
 
 def decode(source: Path | bytes) -> list[GameRecord]:
-    """The games of a shard; raises DataError if it is no shard of this schema version."""
+    """The games of a shard; raises DataError if it is no shard of this schema version, or a game is not whole."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -146,18 +147,36 @@ def decode(source: Path | bytes) -> list[GameRecord]:
         raise DataError(f"not a readable shard: {error}") from error
     if not table.schema.equals(schema()):
         raise DataError(f"not a shard of schema version {SCHEMA_VERSION}: its columns are {table.schema.names}")
-    long = {name: table.column(name).combine_chunks() for name in _LONG}
-    rows = table.drop_columns(list(long)).to_pylist()
-    return [
-        _record(row, {name: column[index].values for name, column in long.items()}) for index, row in enumerate(rows)
-    ]
+    columns = {name: table.column(name).combine_chunks() for name in table.schema.names}
+    if gaps := [name for name, column in columns.items() if not _is_complete(name, column)]:
+        raise DataError(f"not a whole shard: a value is missing in {', '.join(gaps)}")
+    rows = table.drop_columns(list(_LONG)).to_pylist()
+    return [_record(row, {name: columns[name][index].values for name in _LONG}) for index, row in enumerate(rows)]
+
+
+def _is_complete(name: str, column: Any) -> bool:
+    """Whether nothing is null in a column and the lists in it, but what may be."""
+    import pyarrow as pa
+
+    depth = 0
+    while (name, depth) in _NULLABLE or column.null_count == 0:
+        if not pa.types.is_list(column.type):
+            return True
+        column, depth = column.flatten(), depth + 1
+    return False
 
 
 def _record(row: dict[str, Any], arrays: dict[str, Any]) -> GameRecord:
+    try:
+        config = Config.parse(row["config"])
+    except ConfigError as error:
+        raise DataError(f"game {row['game']}: {error}") from error
+    if wrong := [name for name, array in arrays.items() if len(array) != row["decisions"]]:
+        raise DataError(f"game {row['game']} has {row['decisions']} decisions, but not as many {', '.join(wrong)}")
     policy = arrays["policy"]
     legal = np.asarray(policy.value_lengths().to_numpy(zero_copy_only=False), np.int32)
     return GameRecord(
-        config=Config.parse(row["config"]),
+        config=config,
         seed=row["seed"],
         pie=row["pie"],
         swapped=row["swapped"],
@@ -171,14 +190,16 @@ def _record(row: dict[str, Any], arrays: dict[str, Any]) -> GameRecord:
         recorded=arrays["recorded"].to_numpy(zero_copy_only=False),
         legal=legal,
         policy=policy.flatten().to_numpy(zero_copy_only=False).astype(np.float32) / _POLICY_SCALE,
-        values=_values(arrays["values"], row["decisions"], len(row["ranks"])),
+        values=_values(arrays["values"], config.players, row["game"]),
         outcome=_outcome(row),
     )
 
 
-def _values(column: Any, decisions: int, seats: int) -> NDArray[np.float32]:
-    values = np.full((decisions, seats), np.nan, np.float32)
+def _values(column: Any, seats: int, game: str) -> NDArray[np.float32]:
+    values = np.full((len(column), seats), np.nan, np.float32)
     known = column.is_valid().to_numpy(zero_copy_only=False)
+    if np.any(column.value_lengths().to_numpy(zero_copy_only=False)[known] != seats):
+        raise DataError(f"game {game}: a decision has not {seats} values")
     fractions = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
     values[known] = fractions.reshape(-1, seats) / _POLICY_SCALE
     return values

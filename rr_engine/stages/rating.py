@@ -103,6 +103,8 @@ class _Evening:
         wave = min(settings.gate.wave_pairs, settings.gate.max_pairs) * self.config.players
         result = self._match(a, b, games=wave)
         while (ruling := sequential_test(result.groups, seats=result.seats, settings=settings.gate)) == Ruling.OPEN:
+            if self.on_result is not None:
+                self.on_result(f"against the champion {result.wins} of {result.games} won, undecided")
             result = result.extended(self._match(a, b, games=wave, first_group=sum(result.groups)))
         self._keep(CHAMPION, result, began)
         return ruling

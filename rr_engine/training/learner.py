@@ -38,7 +38,8 @@ class Learner:
         model = Network(network)
         if start is not None:
             model.load_state_dict(start, strict=True)
-        self.model: Network = model.to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stub is wrong
+        self.model = model.to(device)
+        self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - its stub lacks this
         self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
         self.device = device
         self._board, self._settings = board, settings
@@ -48,16 +49,20 @@ class Learner:
         groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}]
         self._optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)
 
-    def losses(self, network: Network, sample: Sample) -> Losses:
-        """Of a network on a batch, as they are trained on."""
+    def losses(self, sample: Sample) -> Losses:
+        """Of the weights on a batch."""
         with torch.autocast(self.device, _PRECISION):
-            outputs = network.outputs(sample.batch, self._board)
+            outputs = self.model.outputs(sample.batch, self._board)
         settings = self._settings
         return losses(outputs, sample, label_smoothing=settings.label_smoothing, surprise_share=settings.surprise_share)
 
+    def loss(self, sample: Sample) -> Tensor:
+        """What `learn` makes smaller."""
+        return self.losses(sample).total(self._settings)
+
     def learn(self, sample: Sample, *, step: int, rate: float) -> Losses:
         """Make step number `step` at a learning rate; raises TrainingError before it if anything is not finite."""
-        part = self.losses(self.model, sample)
+        part = self.losses(sample)
         loss = part.total(self._settings)
         if not math.isfinite(loss.item()):
             raise TrainingError(f"loss is {loss.item()} at step {step}: {part}")

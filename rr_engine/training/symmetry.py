@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rr_engine.boards import Board
-from rr_engine.kernels.jit import entry
 from rr_engine.kernels.encode import MOVE_CELLS
+from rr_engine.kernels.jit import entry
 from rr_engine.kernels.layout import LINE_WHOLE, LINE_WINDOW
 from rr_engine.nn.features import Encoded
 

@@ -29,7 +29,7 @@ class Validation:
     value_error: float
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def validate(network: Network, window: Window, rows: NDArray[np.int64], *, device: str = "cpu") -> Validation:
     """A network in evaluation mode on decisions `rows`, against outcomes alone, in single precision."""
     sums, known, found = np.zeros(4), 0.0, 0.0

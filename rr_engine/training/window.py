@@ -46,7 +46,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rr_engine.boards import Config
-from rr_engine.errors import DataError
+from rr_engine.errors import ConfigError, DataError
 from rr_engine.kernels.encode import MOVE_CELLS, MOVE_FACTS, MOVE_KINDS, NUMBERS, PLANES, encode_game
 from rr_engine.kernels.layout import COLLAPSED, MAX_SEATS, SCRATCH, SWAP
 from rr_engine.nn.features import FEATURE_VERSION, Encoded
@@ -58,6 +58,7 @@ SCHEMA_VERSION = 2
 _VERSIONS = {"schema_version": SCHEMA_VERSION, "feature_version": FEATURE_VERSION}
 _SCORES = 2  # eliminated rings and territory
 _LIGHTEST = 1  # level of deflate
+_BYTES_PER_CELL, _BYTES = 40, 350  # of a sample in memory, about: legal moves, too, grow with the board
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,16 @@ class Window:
         return len(self.seats)
 
 
-def window_size(made: int, settings: DatasetSettings) -> int:
+def window_size(config: Config, made: int, settings: DatasetSettings) -> int:
     """Samples a window may hold when `made` have been made in all.
 
-    All of them at first; above `least_samples` a power of their number (as in KataGo, Wu 2019), up to `max_samples`.
+    All of them at first; above `least_samples` a power of their number (as in KataGo, Wu 2019), up to `max_samples` and
+    what fits into `max_memory_gb`.
     """
     least = settings.least_samples
     grown = made if made <= least else round(least * (made / least) ** settings.growth)
-    return max(1, min(grown, settings.max_samples))
+    fitting = int(settings.max_memory_gb * 1e9 / (_BYTES_PER_CELL * config.board.cells + _BYTES))
+    return max(1, min(grown, fitting, settings.max_samples))
 
 
 def build_window(records: Iterable[GameRecord], *, max_samples: int, silent_share: float = 1.0) -> Window:
@@ -262,7 +265,10 @@ def save_window(window: Window) -> bytes:
 def load_window(source: Path | bytes) -> Window:
     """Read an NPZ file and check it as `check_window` does; raises DataError for anything else."""
     arrays = _read(source)
-    config = Config.parse(str(arrays.pop("config")))
+    try:
+        config = Config.parse(str(arrays.pop("config")))
+    except ConfigError as error:
+        raise DataError(f"not a dataset of this engine: {error}") from error
     for name in _VERSIONS:
         del arrays[name]
     window = _assembled(config, arrays)

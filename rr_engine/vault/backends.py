@@ -69,13 +69,13 @@ class LocalBackend:
         return self.root / name
 
     def write(self, name: str, source: Path | bytes, digest: Digest) -> None:
-        with self._aside(name, source) as temporary:
+        with self._told(name), self._aside(name, source) as temporary:
             if (arrived := digest_of(temporary)) != digest:
                 raise VaultError(f"{self.path(name)} was to be {digest}, but {arrived} arrived: its source has changed")
             temporary.replace(self.path(name))
 
     def create(self, name: str, data: bytes) -> bool:
-        with self._aside(name, data) as temporary:
+        with self._told(name), self._aside(name, data) as temporary:
             try:
                 self.path(name).hardlink_to(temporary)
             except FileExistsError:
@@ -83,27 +83,39 @@ class LocalBackend:
         return True
 
     def read(self, name: str) -> bytes | None:
-        try:
-            return self.path(name).read_bytes()
-        except FileNotFoundError:
-            return None
+        with self._told(name):
+            try:
+                return self.path(name).read_bytes()
+            except FileNotFoundError:
+                return None
 
     def digest(self, name: str) -> Digest | None:
-        try:
-            return digest_of(self.path(name))
-        except FileNotFoundError:
-            return None
+        with self._told(name):
+            try:
+                return digest_of(self.path(name))
+            except FileNotFoundError:
+                return None
 
     def names(self, folder: str) -> list[str]:
-        try:
-            return sorted(path.name for path in self.path(folder).iterdir())
-        except FileNotFoundError:
-            return []
+        with self._told(folder):
+            try:
+                return sorted(path.name for path in self.path(folder).iterdir())
+            except FileNotFoundError:
+                return []
 
     def used_share(self) -> float:
-        _make_folder(self.root)
-        usage = shutil.disk_usage(self.root)
+        with self._told("."):
+            _make_folder(self.root)
+            usage = shutil.disk_usage(self.root)
         return usage.used / (usage.used + usage.free)  # as df counts: without what only root may fill
+
+    @contextmanager
+    def _told(self, name: str) -> Generator[None, None, None]:
+        """Where the system refuses, say so as a `VaultError`: a file in place of a folder, no rights, no space."""
+        try:
+            yield
+        except OSError as error:
+            raise VaultError(f"{self.path(name)} cannot be used: {error.strerror}") from error
 
     @contextmanager
     def _aside(self, name: str, source: Path | bytes) -> Generator[Path, None, None]:

@@ -1,4 +1,4 @@
-"""Cards and pointers: what an artefact is, where it came from and how it is named. Knows no store."""
+"""Cards, pointers and claims: what an artefact is, where it came from and how it is named. Knows no store."""
 
 import hashlib
 import json
@@ -9,13 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from rr_engine.errors import VaultError
+from rr_engine.errors import VaultError, shown
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 CARD_SUFFIX = ".card.json"
 POINTER_KIND = "champion"
+CLAIM_KIND = "seeds"
 
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -30,7 +31,11 @@ class _Strict:
 
 @dataclass(frozen=True)
 class Card(_Strict):
-    """An artefact, described; it lies beside it and is never changed. A name that could lead elsewhere raises."""
+    """An artefact, described; it lies beside it and is never changed. A name that could lead elsewhere raises.
+
+    Bytes that are made again get one more card, of the next edition, because when, from what and how they were made may
+    differ. The newest edition counts.
+    """
 
     kind: str  # what it is: `games`, `dataset`, `checkpoint`
     config: str  # whom it is for: `hex8_2p`, or `all`
@@ -44,14 +49,15 @@ class Card(_Strict):
     created: str  # UTC, ISO 8601 with microseconds, so that text order is time order
     code_version: str  # of the engine that made it
     facts: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)  # more about it, as JSON
+    edition: int = 0  # how often the same bytes had been made before
 
     def __post_init__(self) -> None:
         check_place(self.kind, self.config, self.sha256)
         _check("suffix", self.suffix, _SUFFIX)
         for parent in self.parents:
             _check("parent", parent, _SHA256)
-        if min(self.size, self.rows, self.schema_version) < 0:
-            raise VaultError(f"size, rows and schema_version of {self.name} must be at least 0")
+        if min(self.size, self.rows, self.schema_version, self.edition) < 0:
+            raise VaultError(f"size, rows, schema_version and edition of {self.name} must be at least 0")
 
     @property
     def digest(self) -> tuple[str, int]:
@@ -66,12 +72,14 @@ class Card(_Strict):
     @property
     def place(self) -> str:
         """Name of the card itself inside the vault."""
-        return card_place(self.kind, self.config, self.sha256)
+        return card_place(self.kind, self.config, self.sha256, self.edition)
 
 
 @dataclass(frozen=True)
 class Pointer(_Strict):
     """Says which artefact is the champion of `config`; the one with the highest number counts."""
+
+    FOLDER: ClassVar[str] = POINTER_KIND
 
     config: str
     number: int  # from 0: how often the champion changed before
@@ -83,16 +91,45 @@ class Pointer(_Strict):
 
     def __post_init__(self) -> None:
         check_place(self.kind, self.config, self.sha256)
-        if not 0 <= self.number < 10**8:
-            raise VaultError(f"pointer number {self.number} must lie between 0 and 99999999")
+        _check_number(self.number)
 
     @property
     def place(self) -> str:
         """Name of the pointer itself inside the vault."""
-        return pointer_place(self.config, self.number)
+        return numbered_place(self.FOLDER, self.config, self.number)
 
 
-Record = TypeVar("Record", bound=Card | Pointer)
+@dataclass(frozen=True)
+class Claim(_Strict):
+    """Says whose the seeds from `start` to before `stop` are; of one config no two claims overlap.
+
+    Each begins behind the one numbered before it, and only one writer gets a number.
+    """
+
+    FOLDER: ClassVar[str] = CLAIM_KIND
+
+    config: str
+    number: int  # from 0, without gaps
+    start: int
+    stop: int
+    token: str  # drawn anew for each, so that nobody takes the claim of another for the answer to an own try
+    created: str  # as in `Card`
+    code_version: str  # as in `Card`
+    facts: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)  # as in `Card`
+
+    def __post_init__(self) -> None:
+        check_place(self.FOLDER, self.config)
+        _check_number(self.number)
+        if not 0 <= self.start < self.stop:
+            raise VaultError(f"claim of {self.config} from {self.start} to {self.stop}: it must hold a seed, from 0 on")
+
+    @property
+    def place(self) -> str:
+        """Name of the claim itself inside the vault."""
+        return numbered_place(self.FOLDER, self.config, self.number)
+
+
+Record = TypeVar("Record", bound=Card | Pointer | Claim)
 
 
 def check_place(kind: str, config: str, sha256: str | None = None) -> None:
@@ -103,18 +140,18 @@ def check_place(kind: str, config: str, sha256: str | None = None) -> None:
         _check("sha256", sha256, _SHA256)
 
 
-def card_place(kind: str, config: str, sha256: str) -> str:
-    """Where the card of that artefact lies: its suffix is not needed to find it."""
-    return f"{kind}/{config}/{sha256}{CARD_SUFFIX}"
+def card_place(kind: str, config: str, sha256: str, edition: int) -> str:
+    """Where that card of an artefact lies: the artefact's suffix is not needed to find it."""
+    return f"{kind}/{config}/{sha256}{f'.{edition}' if edition else ''}{CARD_SUFFIX}"
 
 
-def pointer_place(config: str, number: int) -> str:
-    """Where that pointer lies."""
-    return f"{POINTER_KIND}/{config}/{number:08d}.json"
+def numbered_place(folder: str, config: str, number: int) -> str:
+    """Where that pointer or claim lies."""
+    return f"{folder}/{config}/{number:08d}.json"
 
 
-def encode(record: Card | Pointer) -> bytes:
-    """JSON of a card or pointer; facts that JSON cannot say (NaN, arrays) raise `VaultError`."""
+def encode(record: Card | Pointer | Claim) -> bytes:
+    """JSON of a record; facts that JSON cannot say (NaN, arrays) raise `VaultError`."""
     try:
         return json.dumps(vars(record), indent=1, sort_keys=True, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
@@ -122,7 +159,7 @@ def encode(record: Card | Pointer) -> bytes:
 
 
 def decode(kind: type[Record], data: bytes, *, place: str) -> Record:
-    """Read a card or pointer found at `place`; raises `VaultError` if it is damaged or belongs elsewhere."""
+    """Read the record found at `place`; raises `VaultError` if it is damaged or belongs elsewhere."""
     from pydantic import ValidationError
 
     try:
@@ -145,7 +182,7 @@ def code_version() -> str:
 
 
 @cache
-def _reader(kind: type[Card | Pointer]) -> "TypeAdapter[Any]":
+def _reader(kind: type[Card | Pointer | Claim]) -> "TypeAdapter[Any]":
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)
@@ -153,4 +190,9 @@ def _reader(kind: type[Card | Pointer]) -> "TypeAdapter[Any]":
 
 def _check(what: str, text: str, pattern: re.Pattern[str]) -> None:
     if not pattern.fullmatch(text):
-        raise VaultError(f"{what} {text!r} names nothing in a vault; it must match {pattern.pattern}")
+        raise VaultError(f"{what} {shown(text)} names nothing in a vault; it must match {pattern.pattern}")
+
+
+def _check_number(number: int) -> None:
+    if not 0 <= number < 10**8:
+        raise VaultError(f"number {number} of a pointer or claim must lie between 0 and 99999999")

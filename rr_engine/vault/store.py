@@ -1,39 +1,49 @@
-"""The vault: put, get and list artefacts, and point at champions. Knows no format of what it keeps."""
+"""The vault: put, get and list artefacts, point at champions, claim seeds. Knows no format of what it keeps."""
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+from uuid import uuid4
 
 from rr_engine.errors import VaultError
 from rr_engine.settings import VaultSettings
 from rr_engine.vault.backends import Backend, Digest, LocalBackend, ObjectBackend, digest_of
 from rr_engine.vault.card import (
     CARD_SUFFIX,
+    CLAIM_KIND,
     POINTER_KIND,
     Card,
+    Claim,
     Pointer,
+    Record,
     card_place,
     check_place,
     code_version,
     decode,
     encode,
-    pointer_place,
+    numbered_place,
 )
 
 URL_VARIABLE = "RR_VAULT"
 CACHE_VARIABLE = "RR_CACHE"
 
-_CARD_FILE = re.compile(r"([0-9a-f]{64})" + re.escape(CARD_SUFFIX))
-_POINTER_FILE = re.compile(r"([0-9]{8})\.json")
+Numbered = TypeVar("Numbered", Pointer, Claim)
+
+_CARD_FILE = re.compile(r"([0-9a-f]{64})(?:\.([1-9][0-9]*))?" + re.escape(CARD_SUFFIX))
+_NUMBERED_FILE = re.compile(r"([0-9]{8})\.json")
 
 
 class Vault:
     """Artefacts named by their SHA-256, each with a card beside it; a listing of cards is the manifest.
 
-    Nothing in it is ever changed: content that is there is not written again, and its first card stays.
+    Nothing in it is ever changed. Content that is there is not written again, yet each `put` leaves a card of its own:
+    putting A, B and A again leaves two artefacts and three cards, and A is the newest, for it was made last. Cards are
+    numbered per artefact, pointers and claims per config; a number is taken by a write that the store itself refuses
+    where something is, so of two writers one gets it and the other the next.
     """
 
     def __init__(self, backend: Backend, *, near: LocalBackend, settings: VaultSettings) -> None:
@@ -73,13 +83,13 @@ class Vault:
         parents: tuple[str, ...] = (),
         facts: Mapping[str, Any] | None = None,
     ) -> Card:
-        """Keep a file or bytes; returns its card, the first one if the content is known. `Card` explains the fields.
+        """Keep a file or bytes and return the card of this making; `Card` explains the fields.
 
-        The card follows its artefact, so no listing names what is missing. Raises `VaultError` on names or facts that
-        no card can hold, and when the disk is too full.
+        The card follows its artefact, so no listing names what is missing. Known content keeps its suffix. Raises
+        `VaultError` on names or facts that no card can hold, and when the disk is too full.
         """
-        if kind == POINTER_KIND:
-            raise VaultError(f"{POINTER_KIND} holds pointers; write one with write_pointer")
+        if kind in (POINTER_KIND, CLAIM_KIND):
+            raise VaultError(f"{kind} holds no artefacts: use write_pointer or claim")
         sha256, size = digest = digest_of(source)
         card = Card(
             kind=kind,
@@ -95,15 +105,16 @@ class Vault:
             code_version=code_version(),
             facts=facts or {},
         )
-        text = encode(card)
+        encode(card)  # raises before anything is written
         self._refuse_when_full()
         known = self._find(kind, config, sha256)
-        name = (known or card).name
-        if known is None or self._backend.digest(name) != digest:
-            self._backend.write(name, source, digest)
-        if known is None and self._backend.create(card.place, text):
-            return decode(Card, text, place=card.place)
-        return known or self.card(kind, config, sha256)
+        if known is not None:
+            card = replace(card, suffix=known.suffix, edition=known.edition + 1)
+        if known is None or self._backend.digest(card.name) != digest:
+            self._backend.write(card.name, source, digest)
+        while not self._backend.create(card.place, encode(card)):
+            card = replace(card, edition=card.edition + 1)
+        return decode(Card, encode(card), place=card.place)
 
     def get(self, card: Card) -> bytes:
         """The artefact's bytes; raises `VaultError` if they are missing or not what the card says."""
@@ -122,69 +133,112 @@ class Vault:
         return self._near.path(card.name)
 
     def card(self, kind: str, config: str, sha256: str) -> Card:
-        """The card of that artefact; raises `VaultError` if there is none."""
+        """The newest card of that artefact; raises `VaultError` if there is none."""
         card = self._find(kind, config, sha256)
         if card is None:
             raise VaultError(f"{self.url} holds no {kind} {sha256} of {config}")
         return card
 
     def cards(self, kind: str, config: str) -> list[Card]:
-        """All cards of that kind and config, oldest first; raises `VaultError` if one is damaged."""
+        """The newest card of every artefact of that kind and config, the one made last at the end.
+
+        Raises `VaultError` if one is damaged.
+        """
         check_place(kind, config)
-        matches = map(_CARD_FILE.fullmatch, self._backend.names(f"{kind}/{config}"))
-        found = [self.card(kind, config, match[1]) for match in matches if match]
+        editions: dict[str, int] = {}
+        for match in map(_CARD_FILE.fullmatch, self._backend.names(f"{kind}/{config}")):
+            if match:
+                editions[match[1]] = max(int(match[2] or 0), editions.get(match[1], 0))
+        found = [self._read(Card, card_place(kind, config, *named)) for named in editions.items()]
         return sorted(found, key=lambda card: (card.created, card.sha256))
 
     def write_pointer(self, card: Card, *, facts: Mapping[str, Any] | None = None) -> Pointer:
         """Make `card`'s artefact the champion of its config, under the next number that nobody has taken."""
         self.card(card.kind, card.config, card.sha256)
-        self._refuse_when_full()
-        number = max(self._numbers(card.config), default=-1)
-        while True:
-            number += 1
-            pointer = Pointer(
+
+        def point(before: Pointer | None) -> Pointer:
+            return Pointer(
                 config=card.config,
-                number=number,
+                number=0 if before is None else before.number + 1,
                 kind=card.kind,
                 sha256=card.sha256,
                 created=_now(),
                 code_version=code_version(),
                 facts=facts or {},
             )
-            text = encode(pointer)
-            if self._backend.create(pointer.place, text):
-                return decode(Pointer, text, place=pointer.place)
+
+        return self._write_next(Pointer, card.config, point)
 
     def pointer(self, config: str) -> Pointer | None:
         """The pointer that counts, or None before the first champion."""
-        numbers = self._numbers(config)
-        return self._pointer_at(config, numbers[-1]) if numbers else None
+        return self._newest(Pointer, config)
 
     def pointers(self, config: str) -> list[Pointer]:
         """All pointers ever written, the one that counts last."""
-        return [self._pointer_at(config, number) for number in self._numbers(config)]
+        return self._all(Pointer, config)
+
+    def claim(self, config: str, seeds: int, *, least: int = 0, facts: Mapping[str, Any] | None = None) -> Claim:
+        """Claim that many seeds for the caller alone: from `least` on, or from where the newest claim ends."""
+
+        def follow(before: Claim | None) -> Claim:
+            start = least if before is None else max(least, before.stop)
+            return Claim(
+                config=config,
+                number=0 if before is None else before.number + 1,
+                start=start,
+                stop=start + seeds,
+                token=uuid4().hex,
+                created=_now(),
+                code_version=code_version(),
+                facts=facts or {},
+            )
+
+        return self._write_next(Claim, config, follow)
+
+    def claims(self, config: str) -> list[Claim]:
+        """All claims ever made, the newest last."""
+        return self._all(Claim, config)
 
     def used_share(self) -> float:
         """How full the disk below the vault is, from 0 to 1; 0 for an object store."""
         return self._backend.used_share()
 
     def _find(self, kind: str, config: str, sha256: str) -> Card | None:
+        """The newest card of an artefact; there are few editions, and none is missing before the last."""
         check_place(kind, config, sha256)
-        place = card_place(kind, config, sha256)
-        data = self._backend.read(place)
-        return None if data is None else decode(Card, data, place=place)
+        newest: Card | None = None
+        place = card_place(kind, config, sha256, 0)
+        while (data := self._backend.read(place)) is not None:
+            newest = decode(Card, data, place=place)
+            place = card_place(kind, config, sha256, newest.edition + 1)
+        return newest
 
-    def _numbers(self, config: str) -> list[int]:
-        check_place(POINTER_KIND, config)
-        matches = map(_POINTER_FILE.fullmatch, self._backend.names(f"{POINTER_KIND}/{config}"))
-        return [int(match[1]) for match in matches if match]
-
-    def _pointer_at(self, config: str, number: int) -> Pointer:
-        place = pointer_place(config, number)
+    def _read(self, kind: type[Record], place: str) -> Record:
         data = self._backend.read(place)
         if data is None:
-            raise VaultError(f"{self.url}/{place} has vanished; pointers must never be removed")
-        return decode(Pointer, data, place=place)
+            raise VaultError(f"{self.url}/{place} has vanished; what is in a vault must never be removed by hand")
+        return decode(kind, data, place=place)
+
+    def _numbers(self, kind: type[Pointer | Claim], config: str) -> list[int]:
+        check_place(kind.FOLDER, config)
+        matches = map(_NUMBERED_FILE.fullmatch, self._backend.names(f"{kind.FOLDER}/{config}"))
+        return [int(match[1]) for match in matches if match]
+
+    def _all(self, kind: type[Numbered], config: str) -> list[Numbered]:
+        return [self._read(kind, numbered_place(kind.FOLDER, config, number)) for number in self._numbers(kind, config)]
+
+    def _newest(self, kind: type[Numbered], config: str) -> Numbered | None:
+        numbers = self._numbers(kind, config)
+        return self._read(kind, numbered_place(kind.FOLDER, config, numbers[-1])) if numbers else None
+
+    def _write_next(self, kind: type[Numbered], config: str, follow: Callable[[Numbered | None], Numbered]) -> Numbered:
+        """Write what follows the newest record; who is overtaken looks again and follows the one that overtook."""
+        self._refuse_when_full()
+        while True:
+            record = follow(self._newest(kind, config))
+            text = encode(record)
+            if self._backend.create(record.place, text):
+                return decode(kind, text, place=record.place)
 
     def _refuse_when_full(self) -> None:
         used, limit = self.used_share(), self._settings.refuse_full

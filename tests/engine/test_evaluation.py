@@ -14,7 +14,7 @@ from tests.engine.test_stored import kept
 
 HEX = Config.parse("hex8_2p")
 SETTINGS = Settings(
-    match=MatchSettings(pairs=3, anchor_pairs=2, search_anchor_pairs=1, simulations=0, min_distinct=0.5),
+    match=MatchSettings(pairs=3, anchor_pairs=2, search_anchor_pairs=0, simulations=0, min_distinct=0.5),
     gate=GateSettings(wave_pairs=2, max_pairs=4),
 )
 
@@ -25,10 +25,10 @@ def games_of(rated: rating.Rated) -> dict[str, int]:
 
 @pytest.fixture
 def vault(tmp_path: Path) -> Vault:
-    """With a champion, untrained and unproven."""
+    """With a champion, untrained and unproven, that has met every anchor."""
     vault = Vault.open(str(tmp_path / "vault"))
     kept(vault, HEX, 1)
-    rating.rate_candidate(vault, HEX, SETTINGS)
+    rating.rate_candidate(vault, HEX, replace(SETTINGS, match=replace(SETTINGS.match, search_anchor_pairs=1)))
     crown.decide(vault, HEX, SETTINGS)
     return vault
 
@@ -52,7 +52,7 @@ def test_who_fails_against_the_champion_meets_the_heuristic_for_a_rating_only(va
     told: list[str] = []
     rated = rating.rate_candidate(vault, HEX, SETTINGS, on_result=told.append)
     assert games_of(rated) == {"champion": 8, "random": 4, "greedy": 4, "heuristic": 4}
-    assert len(told) == 4
+    assert len([line for line in told if "undecided" not in line]) == 4
     assert rating.check_rating(vault, HEX, SETTINGS.match)[1] == []
     assert crown.decide(vault, HEX, SETTINGS).decision == "kept"
 
@@ -62,7 +62,7 @@ def test_who_beats_the_champion_meets_all_and_old_knowledge_is_renewed(vault: Va
     champion = vault.pointer(HEX.key)
     assert champion is not None
     second = kept(vault, HEX, 2)
-    everybody = {"champion": 4, "random": 4, "greedy": 4, "heuristic": 6, "search:heuristic:64": 2}
+    everybody = {"champion": 4, "random": 4, "greedy": 4, "heuristic": 6}
     assert games_of(rating.rate_candidate(vault, HEX, SETTINGS)) == everybody
     searching = replace(SETTINGS, match=replace(SETTINGS.match, simulations=1))
     third = kept(vault, HEX, 3)

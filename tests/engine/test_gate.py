@@ -1,5 +1,6 @@
 """The gate: what it promotes, what it refuses and why, and how often it errs."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -116,16 +117,19 @@ def simulated(elo: float, *, seats: int, tests: int) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("seats", [2, 3, 4])
-def test_equals_are_seldom_promoted_and_the_stronger_nearly_always(seats: int):
+def test_equals_are_seldom_promoted_and_the_stronger_nearly_always(
+    seats: int, record_property: Callable[[str, object], None]
+):
     false_promotions, games_of_equals = simulated(0, seats=seats, tests=400)
     power, games = simulated(60, seats=seats, tests=200)
     weaker_promoted, games_of_the_weaker = simulated(-100, seats=seats, tests=100)
-    print(
-        f"{seats} seats: promoted at 0 Elo {false_promotions:.1%}, at +60 {power:.1%}; games on average at 0 Elo "
+    told = (
+        f"promoted at 0 Elo {false_promotions:.1%}, at +60 {power:.1%}; games on average at 0 Elo "
         f"{games_of_equals:.0f}, at +60 {games:.0f}, at -100 {games_of_the_weaker:.0f}"
     )
-    assert false_promotions <= 0.06
-    assert power >= 0.9
+    record_property(f"gate with {seats} seats", told)
+    assert false_promotions <= 0.06, told
+    assert power >= 0.9, told
     assert weaker_promoted == 0
     assert games_of_equals < 550
     assert games < 450

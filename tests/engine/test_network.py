@@ -11,30 +11,37 @@ from safetensors.torch import load, save
 
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.errors import DataError
-from rr_engine.nn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from rr_engine.nn.network import Batch, Network, log_policy
+from rr_engine.kernels.layout import MAX_SEATS
+from rr_engine.nn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, untrained
+from rr_engine.nn.evaluator import NetworkEvaluator, evaluate
+from rr_engine.nn.network import NOBODY, Batch, log_policy
 from rr_engine.players import Table
-from rr_engine.players.network import NetworkPlayer
+from rr_engine.players.search import SearchPlayer
 from rr_engine.records.record import GameRecord
-from rr_engine.settings import NetworkSettings
-from rr_engine.training.window import build_window, select
+from rr_engine.settings import NetworkSettings, SearchSettings
+from rr_engine.training.symmetry import select
+from rr_engine.training.window import build_window
 from tests.engine.games import make_records
 
 SMALL = NetworkSettings(channels=8, blocks=1)
 
 
 def _checkpoint(key: str = "hex8_2p") -> Checkpoint:
-    torch.manual_seed(7)
-    return Checkpoint(Config.parse(key), SMALL, Network(SMALL).eval())
+    return untrained(Config.parse(key), SMALL, seed=7)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.key)
 def test_one_network_serves_every_config(config: Config) -> None:
     window = build_window(make_records(config.key, 1), max_samples=10**6)
-    encoded, _, _ = select(window, np.arange(0, window.samples, 20))
+    encoded = select(window.encoded, np.arange(0, window.samples, 20), config.board)
     batch = Batch.of(encoded)
-    with torch.inference_mode():
+    with torch.no_grad():
         policy, value = _checkpoint().network(batch, config.board)
+        outputs = _checkpoint().network.outputs(batch, config.board)
+    torch.testing.assert_close(outputs.policy, policy)
+    torch.testing.assert_close(outputs.value, value)
+    assert outputs.owner.shape == (len(batch.planes), config.board.cells, NOBODY + 1)
+    assert outputs.scores.shape == (len(batch.planes), MAX_SEATS, 2)
     assert policy.shape == (len(encoded.move_kinds),)
     assert bool(torch.isfinite(policy).all())
     assert bool(torch.isfinite(value[:, : config.players]).all())
@@ -48,9 +55,13 @@ def test_one_network_serves_every_config(config: Config) -> None:
 def test_a_decision_is_judged_alone(hex_records: list[GameRecord]) -> None:
     window = build_window(hex_records, max_samples=10**6)
     network = _checkpoint().network
-    with torch.inference_mode():
-        together = network(Batch.of(select(window, np.array([3, 40, 41]))[0]), window.config.board)
-        alone = network(Batch.of(select(window, np.array([40]))[0]), window.config.board)
+
+    def _batch(rows: list[int]) -> Batch:
+        return Batch.of(select(window.encoded, np.array(rows), window.config.board))
+
+    with torch.no_grad():
+        together = network(_batch([3, 40, 41]), window.config.board)
+        alone = network(_batch([40]), window.config.board)
     begin, end = np.cumsum(np.diff(window.encoded.offsets)[[3, 40]])
     torch.testing.assert_close(together[0][begin:end], alone[0])
     torch.testing.assert_close(together[1][1:2], alone[1])
@@ -97,8 +108,28 @@ def test_what_does_not_fit_is_refused() -> None:
         save_checkpoint(checkpoint)
 
 
+def _player(checkpoint: Checkpoint, simulations: int) -> SearchPlayer:
+    return SearchPlayer(
+        NetworkEvaluator(checkpoint, device="cpu"),
+        name="network",
+        identity="a" * 64,
+        settings=SearchSettings(),
+        simulations=simulations,
+    )
+
+
+def test_the_evaluator_answers_as_the_network_was_trained(hex_records: list[GameRecord]) -> None:
+    window = build_window(hex_records, max_samples=300)
+    encoded = select(window.encoded, np.arange(64), window.config.board)
+    logits, values = NetworkEvaluator(_checkpoint(), device="cpu").answer(encoded)
+    policy, value = evaluate(_checkpoint(), encoded, window.config.board)
+    decision = torch.from_numpy(np.repeat(np.arange(64), np.diff(encoded.offsets)))
+    np.testing.assert_allclose(log_policy(torch.from_numpy(logits), decision, 64).numpy(), policy, atol=0.05)
+    np.testing.assert_allclose(torch.from_numpy(values).softmax(1).numpy(), value, atol=0.02)
+
+
 def test_a_network_plays_whole_games_the_same_way_twice() -> None:
-    player = NetworkPlayer(_checkpoint("hex8_3p"), "a" * 64)
+    player = _player(_checkpoint("hex8_3p"), simulations=4)
     histories = []
     for _ in range(2):
         table = Table(Config.parse("hex8_3p"), np.array([1, 2, 3], np.uint64))
@@ -111,15 +142,3 @@ def test_a_network_plays_whole_games_the_same_way_twice() -> None:
         histories.append(table.histories)
     assert histories[0] == histories[1]
     assert histories[0][0] != histories[0][1]
-
-
-def test_temperature_sharpens_and_zero_takes_the_best() -> None:
-    player = NetworkPlayer(_checkpoint(), "a" * 64)
-    table = Table(Config.parse("hex8_2p"), np.array([5, 6], np.uint64))
-    flat, sharp = (player.choose(table.positions(temperature)).policy for temperature in (2.0, 0.2))
-    assert flat is not None
-    assert sharp is not None
-    assert sharp.max() > flat.max()
-    best = player.choose(table.positions(0.0))
-    assert best.policy is not None
-    assert best.moves[0] == table.positions().moves[best.policy[: len(best.policy) // 2].argmax()]

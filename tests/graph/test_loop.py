@@ -21,7 +21,7 @@ Failed = Callable[[dg.ExecuteInProcessResult], dict[str, str]]
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.key)
 def test_every_config_turns(loop: Loop, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     if config.board.cells > 100:
-        for name, value in (("SELFPLAY__GAMES", "3"), ("MATCH__PAIRS", "1"), ("GATE__MAX_PAIRS", "1")):
+        for name, value in (("SELFPLAY__GAMES", "3"), ("MATCH__PAIRS", "1"), ("MATCH__ANCHOR_PAIRS", "1")):
             monkeypatch.setenv(f"RR_{name}", value)
     result = loop.materialize(*LOOP, config=config.key)
     assert result.success
@@ -62,7 +62,7 @@ def test_the_second_turn_goes_on_where_the_first_stopped(loop: Loop) -> None:
     evaluation = rating.newest_matches(loop.vault, config)
     assert set(evaluation.facts["results"]) == {"random", "greedy", "heuristic", "champion"}
     names = {row["name"] for row in rating.ratings_of(loop.vault, config)}
-    assert names >= {"random", "greedy", "heuristic", f"checkpoint:{newest.sha256[:12]}"}
+    assert names >= {"random", "greedy", "heuristic", f"checkpoint:{newest.sha256[:12]}:2"}
 
 
 def test_people_can_ask_what_a_turn_left(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,9 +105,9 @@ def test_a_game_that_does_not_replay_stops_the_loop(
     honest = games.play_games
 
     def lying(*args, **kwargs):
-        first, *rest = honest(*args, **kwargs)
-        wrong = replace(first.outcome, winner=1 - first.outcome.winner)
-        return [replace(first, outcome=wrong), *rest]
+        for first, *rest in honest(*args, **kwargs):
+            wrong = replace(first.outcome, winner=1 - first.outcome.winner)
+            yield [replace(first, outcome=wrong), *rest]
 
     monkeypatch.setattr(games, "play_games", lying)
     result = loop.materialize("games_db", "npz_dataset", config="hex8_2p")
@@ -118,11 +118,11 @@ def test_a_game_that_does_not_replay_stops_the_loop(
 
 def test_repeated_games_stop_the_loop(loop: Loop, failed_checks: Failed, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = games.play_games
-    monkeypatch.setattr(games, "play_games", lambda *args, **kwargs: [honest(*args, **kwargs)[0]] * 4)
+    monkeypatch.setattr(games, "play_games", lambda *a, **k: ([shard[0]] * 4 for shard in honest(*a, **k)))
     result = loop.materialize("games_db", "npz_dataset", config="hex8_2p")
     assert not result.success
     assert failed_checks(result) == {"games_are_whole_and_distinct": "only 2 of 8 games differ from each other"}
-    monkeypatch.setattr(games, "play_games", lambda *args, **kwargs: honest(*args, **kwargs)[:3])
+    monkeypatch.setattr(games, "play_games", lambda *a, **k: (shard[:3] for shard in honest(*a, **k)))
     result = loop.materialize("games_db", config="hex8_2p")
     assert failed_checks(result) == {"games_are_whole_and_distinct": "8 games were produced, 6 are stored"}
 

@@ -1,0 +1,109 @@
+"""Self-play: a game per seed, kept in the order of seeds, with what was thought written down."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rr_engine.bench.selfplay import measure_selfplay
+from rr_engine.boards import Config
+from rr_engine.players.search import SearchPlayer
+from rr_engine.records import shard
+from rr_engine.records.record import GameRecord, check_replays
+from rr_engine.search import UniformEvaluator
+from rr_engine.selfplay.play import play_games
+from rr_engine.settings import NetworkSettings, SearchSettings, SelfplaySettings
+from tests.engine.games import WeighingPlayer
+
+HEX = Config.parse("hex8_2p")
+FEW = SelfplaySettings(games_at_once=5, shard_games=4, opening_decisions=6)
+
+
+def played(seeds: range, settings: SelfplaySettings = FEW) -> list[list[GameRecord]]:
+    return list(play_games(HEX, WeighingPlayer(), seeds=seeds, generation=2, settings=settings))
+
+
+def searcher(full_share: float = 0.5) -> SearchPlayer:
+    return SearchPlayer(
+        UniformEvaluator(),
+        name="search:uniform:6",
+        identity="uniform",
+        settings=SearchSettings(),
+        simulations=6,
+        cheap_simulations=2,
+        full_share=full_share,
+    )
+
+
+def test_shards_come_in_the_order_of_their_seeds_and_every_game_replays():
+    told: list[tuple[int, int]] = []
+    shards = list(
+        play_games(
+            HEX,
+            WeighingPlayer(),
+            seeds=range(10, 21),
+            generation=2,
+            settings=FEW,
+            on_progress=lambda *at: told.append(at),
+        )
+    )
+    assert [[record.seed for record in records] for records in shards] == [
+        [10, 11, 12, 13],
+        [14, 15, 16, 17],
+        [18, 19, 20],
+    ]
+    records = [record for records in shards for record in records]
+    for record in records:
+        check_replays(record)
+        assert 3 <= record.opening <= 6
+        assert not record.recorded[: record.opening].any()
+        assert record.recorded[record.opening :].all()
+    assert told[-1] == (11, sum(record.decisions for record in records))
+    assert len({record.digest for record in records}) == 11
+
+
+def test_a_seed_gives_its_game_whoever_plays_beside_it():
+    together = [record.digest for records in played(range(8)) for record in records]
+    apart = [record.digest for first in (0, 4) for records in played(range(first, first + 4)) for record in records]
+    assert together == apart
+
+
+def test_cheap_searches_are_no_targets_but_their_values_are_kept():
+    (records,) = play_games(HEX, searcher(), seeds=range(4), generation=0, settings=FEW)
+    for record in records:
+        chosen = record.legal > 1
+        thought = np.arange(record.decisions) >= record.opening
+        assert not record.recorded[~chosen].any()
+        known = ~np.isnan(record.values[:, 0])
+        np.testing.assert_array_equal(known, chosen & thought)
+        np.testing.assert_allclose(record.values[known].sum(1), 1, atol=1e-5)
+    shares = np.concatenate([record.recorded[record.legal > 1] for record in records])
+    assert 0.25 < shares.mean() < 0.65
+    again = shard.decode(shard.encode(records))
+    for record, stored in zip(records, again, strict=True):
+        np.testing.assert_allclose(stored.values, record.values, atol=1e-5)
+        np.testing.assert_array_equal(np.isnan(stored.values), np.isnan(record.values))
+
+
+def test_temperature_is_the_size_of_the_noise():
+    cold = SelfplaySettings(opening_decisions=0, temperature=0.0, temperature_late=0.0, shard_games=4)
+    (same,) = play_games(HEX, searcher(1.0), seeds=range(4), generation=0, settings=cold)
+    (different,) = play_games(
+        HEX, searcher(1.0), seeds=range(4), generation=0, settings=SelfplaySettings(shard_games=4)
+    )
+    assert len({record.digest for record in same}) == 1
+    assert len({record.digest for record in different}) == 4
+
+
+def test_the_bench_counts_both_ways():
+    row = measure_selfplay(
+        HEX,
+        network=NetworkSettings(channels=8, blocks=1),
+        settings=SelfplaySettings(simulations=4, games_at_once=16),
+        search=SearchSettings(),
+        seconds=0.5,
+        runs=1,
+    )
+    assert row["simulations"] == 4
+    assert row["evaluations_per_s"] > 2 * row["decisions_per_s"] > 0
+    assert row["bare_evaluations_per_s"] > 0
+    assert 1 <= row["batch"] <= 16
