@@ -1,7 +1,7 @@
 # `make run` and `make test` do all set-up themselves; they need Python 3.11 or newer and a C compiler at most.
 
 .DEFAULT_GOAL := help
-.PHONY: run test coverage ui format clean help
+.PHONY: run test coverage ui format clean help .env
 
 # The first interpreter here that is new enough.
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
@@ -22,6 +22,7 @@ MATERIALIZE := $(BIN)/dagster asset materialize -m rr_assets \
 	--config-json '{"loggers": {"console": {"config": {"log_level": "INFO"}}}}'
 
 run: $(INSTALLED) ## one turn of the loop for CONFIG (hex8_2p)
+	@$(BIN)/rr configs '$(CONFIG)' > /dev/null # says which there are, before anything starts
 	$(MATERIALIZE) --select $(LOOP) --partition $(CONFIG)
 	$(MATERIALIZE) --select $(FLEET)
 	@echo
@@ -55,10 +56,18 @@ clean: ## remove the environment and all caches; games and networks stay
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-$(INSTALLED): pyproject.toml constraints.txt
+# Dagster reads it, so nobody needs to set DAGSTER_HOME. A line of one's own stays, one written here follows the project.
+.env:
+	@touch .env
+	@awk '!/^DAGSTER_HOME=[$$][{]DAGSTER_HOME:-.*\/dagster_home[}]$$/' .env > .env.new
+	@grep -qE '^(export +)?DAGSTER_HOME *=' .env.new || \
+		echo 'DAGSTER_HOME=$${DAGSTER_HOME:-$(CURDIR)/dagster_home}' >> .env.new
+	@cmp -s .env.new .env || cat .env.new > .env
+	@rm .env.new
+
+$(INSTALLED): pyproject.toml constraints.txt | .env
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name one: make PYTHON=..."; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install torch==2.13.0 -c constraints.txt
 	$(BIN)/pip install -e '.[dev]' -c constraints.txt
-	echo 'DAGSTER_HOME=$${DAGSTER_HOME:-$(CURDIR)/dagster_home}' > .env # Dagster reads it: no need to set anything
 	touch $@

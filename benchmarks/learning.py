@@ -21,7 +21,7 @@ import dagster as dg
 from rr_assets import code_location
 from rr_assets.resources import SettingsResource, VaultResource
 from rr_engine.arena import MatchResult, play_match
-from rr_engine.boards import Config
+from rr_engine.boards import CONFIGS, Config
 from rr_engine.players import player
 from rr_engine.players.stored import champion_of, match_player
 from rr_engine.settings import Settings, load
@@ -71,6 +71,7 @@ class Loop:
         standing = rating.standing_of(self.vault, self.config, trained.sha256)
         assert champion is not None and standing is not None
         batch = games.newest_batch(self.vault, self.config)
+        best = trained.facts["epochs"][trained.facts["best_epoch"]]
         results = matches.facts["results"]
         return {
             "turn": turn,
@@ -81,7 +82,7 @@ class Loop:
             "new_games_by": batch[0].facts["player"],
             "new_decisions": sum(card.facts["decisions"] for card in batch),
             "samples": dataset.newest_dataset(self.vault, self.config).rows,
-            **{key: trained.facts.get(key) for key in ("validation_loss", "policy_accuracy", "samples")},
+            **{key: round(best[key], 4) for key in ("validation_policy", "validation_value", "policy_accuracy")},
             **{
                 f"against_{name}": {key: round(result[key], 4) for key in ("score", "wilson_low", "wilson_high")}
                 | {"games": result["games"]}
@@ -123,7 +124,30 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         url = arguments.vault or folder
         loop = Loop(url, Config.parse(arguments.config), load())
+        if arguments.warm_vault:
+            bring_champions(Vault.open(arguments.warm_vault), loop)
         run(loop, began, arguments)
+
+
+def bring_champions(source: Vault, loop: Loop) -> None:
+    """Copy every other config's champion from another vault."""
+    for config in CONFIGS:
+        found = champion_of(source, config)
+        if found is None or config == loop.config:
+            continue
+        card = found.card
+        kept = loop.vault.put(
+            card.kind,
+            card.config,
+            source.get(card),
+            suffix=card.suffix,
+            producer=card.producer,
+            rows=card.rows,
+            schema_version=card.schema_version,
+            parents=card.parents,
+            facts=card.facts,
+        )
+        loop.vault.write_pointer(kept, facts=found.pointer.facts)
 
 
 def run(loop: Loop, began: float, arguments: argparse.Namespace) -> None:

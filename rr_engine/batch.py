@@ -18,12 +18,13 @@ from numpy.typing import ArrayLike, NDArray
 from rr_engine import move as move_text
 from rr_engine import state as states_of
 from rr_engine.boards import Config
-from rr_engine.errors import ConfigError, IllegalMoveError
+from rr_engine.errors import ConfigError, EngineError, IllegalMoveError, shown
 from rr_engine.kernels import batch as kernels
 from rr_engine.kernels import layout
 from rr_engine.outcome import Outcome, outcome_of
 
 KEEP = int(kernels.KEEP)
+_MOST = 2**63 - 1  # that an array of numbers can hold
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,9 @@ class Batch:
         lps_rounds: int = 3,
     ) -> None:
         """`games` games at their start; the rules' options are those of `Game`."""
-        config = Config.parse(config) if isinstance(config, str) else config
-        if games < 1:
-            raise ConfigError(f"a batch of {games} games: at least 1 is needed")
+        config = states_of.config_of(config)
+        if not states_of.is_whole(games, 1, _MOST):
+            raise ConfigError(f"a batch of {shown(games)} games: a whole number of at least 1 is needed")
         start = states_of.new_state(config, pie=pie, rings=rings, lps_rounds=lps_rounds)
         self._set_up(config, np.repeat(start, games), threads)
 
@@ -114,13 +115,13 @@ class Batch:
     def from_states(cls, config: Config | str, states: NDArray[np.void], *, threads: int = 1) -> Batch:
         """A batch of the positions in `states` (as of `Game.state`, joined); they are copied."""
         batch = cls.__new__(cls)
-        config = Config.parse(config) if isinstance(config, str) else config
+        config = states_of.config_of(config)
         batch._set_up(config, _checked_states(config, states).copy(), threads)
         return batch
 
     def _set_up(self, config: Config, states: NDArray[np.void], threads: int) -> None:
-        if threads < 1:
-            raise ConfigError(f"a batch with {threads} threads: at least 1 is needed")
+        if not states_of.is_whole(threads, 1, _MOST):
+            raise ConfigError(f"a batch with {shown(threads)} threads: a whole number of at least 1 is needed")
         self.config = config
         self._states = states  # [games]
         self._start = states.copy()
@@ -168,11 +169,16 @@ class Batch:
 
     def outcome(self, game: int) -> Outcome | None:
         """The result of one game, None while it goes on."""
-        return outcome_of(self._states[game : game + 1])
+        return outcome_of(self._one(game))
 
     def text(self, game: int) -> str:
         """The state text of one game."""
-        return states_of.to_text(self.config, self._states[game : game + 1])
+        return states_of.to_text(self.config, self._one(game))
+
+    def _one(self, game: int) -> NDArray[np.void]:
+        if not states_of.is_whole(game, 0, len(self) - 1):
+            raise ConfigError(f"game {shown(game)}: a number from 0 to {len(self) - 1} is needed")
+        return self._states[game : game + 1]
 
     def step(self, moves: ArrayLike, games: ArrayLike | None = None) -> LegalMoves:
         """Play one legal move in every game, or in each of `games` only; returns the legal moves of all games.
@@ -180,7 +186,7 @@ class Batch:
         Without `games` there is one entry per game, `KEEP` for a game that stays as it is. Raises IllegalMoveError,
         before anything is played, for the first move that is not legal.
         """
-        chosen = np.asarray(moves, np.int64)
+        chosen = _whole_numbers(moves, IllegalMoveError("moves: whole numbers are needed, one for each game"))
         if games is not None:
             chosen = self._spread(chosen, self._indices(games))
         if chosen.shape != (len(self),):
@@ -207,13 +213,14 @@ class Batch:
 
     def _indices(self, games: ArrayLike) -> NDArray[np.intp]:
         """`games`, a list of indices or a mask, as different indices in range."""
-        places = np.asarray(games)
-        if places.dtype == np.bool_ and places.shape == (len(self),):
-            return np.flatnonzero(places)
-        places = places.astype(np.intp)
+        refusal = ConfigError(f"games {shown(games)}: different numbers from 0 to {len(self) - 1} are needed")
+        mask = _array(games, refusal)
+        if mask.dtype == np.bool_ and mask.shape == (len(self),):
+            return np.flatnonzero(mask)
+        places = _whole_numbers(mask, refusal)
         distinct: NDArray[np.intp] = np.unique(places)
         if places.ndim != 1 or len(distinct) != len(places) or np.any(distinct < 0) or np.any(distinct >= len(self)):
-            raise ConfigError(f"games {places.tolist()}: different numbers from 0 to {len(self) - 1} are needed")
+            raise refusal
         return places
 
     def _spread(self, moves: NDArray[np.int64], games: NDArray[np.intp]) -> NDArray[np.int64]:
@@ -260,14 +267,34 @@ class Batch:
         return IllegalMoveError(f"move {move} in game {game} is not legal: seat {self.players[game]} may play {shown}")
 
 
+def _array(values: ArrayLike, refusal: EngineError) -> NDArray[Any]:
+    """`values` as an array; raises `refusal` if they are none."""
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise refusal from error
+
+
+def _whole_numbers(values: ArrayLike, refusal: EngineError) -> NDArray[np.int64]:
+    """`values` as numbers of 64 bits; raises `refusal` for anything that would have to be rounded or cut."""
+    array = _array(values, refusal)
+    if array.size == 0:
+        return array.astype(np.int64)
+    if array.dtype.kind not in "iu" or np.any(array > _MOST):
+        raise refusal
+    return array.astype(np.int64)
+
+
 def _checked_states(config: Config, states: NDArray[np.void]) -> NDArray[np.void]:
     """`states` if they are games of `config`; raises ConfigError otherwise."""
     geometry = config.board.geometry[0]
     lines = int(geometry["lines"])
+    refusal = ConfigError(f"these are no states of {config.key}: an array of records as of `Game.state` is needed")
+    states = _array(states, refusal)
     fits = states.ndim == 1 and len(states) > 0 and states.dtype == config.board.state_dtype
     if fits:
         covered = states["blocked"][:, :lines] | geometry["inside"][:lines]
         fits = bool(np.all(covered == -1) and np.all(states["seats"] == config.players))
     if not fits:
-        raise ConfigError(f"these are no states of {config.key}: an array of records as of `Game.state` is needed")
+        raise refusal
     return states

@@ -33,8 +33,17 @@ def main() -> None:
     try:
         app()
     except EngineError as error:
-        typer.echo(f"rr: {error}", err=True)
+        typer.echo(f"rr: {' '.join(str(error).split())}", err=True)
         sys.exit(2)
+
+
+@app.command()
+def configs(keys: Annotated[list[str] | None, typer.Argument(help="Only these, if they exist.")] = None) -> None:
+    """The twelve configs, boards with their numbers of players; a wrong key is refused and the right ones named."""
+    from rr_engine.boards import CONFIGS, Config
+
+    for config in [Config.parse(key) for key in keys] if keys else CONFIGS:
+        typer.echo(config.key)
 
 
 @app.command()
@@ -222,7 +231,8 @@ def sql(
     try:
         answer = connection.sql(query)
     except duckdb.Error as error:
-        raise DataError(f"the query failed: {error}") from error
+        said = str(error).partition("\nLINE ")[0]  # behind it the query stands once more
+        raise DataError(f"the query failed: {said}") from error
     typer.echo(str(answer))
 
 

@@ -14,6 +14,8 @@ from rr_engine.errors import IllegalMoveError, StateTextError, shown
 from rr_engine.kernels import layout, turn
 from rr_engine.outcome import Outcome, outcome_of
 
+_LARGEST = 2**63 - 1  # that an array of moves can hold
+
 
 class Game:
     """One game of RingRift, from its start position or a text, with undo.
@@ -128,9 +130,9 @@ class Game:
         self._require_legal(move, text)
         return move
 
-    def _require_legal(self, move: int, text: str) -> None:
-        if not bool(np.any(self._legal == move)):
-            raise self._refusal(text)
+    def _require_legal(self, move: object, text: str = "") -> None:
+        if not (states.is_whole(move, 0, _LARGEST) and np.any(self._legal == move)):
+            raise self._refusal(text or shown(move))
 
     def _refusal(self, text: str) -> IllegalMoveError:
         return IllegalMoveError(f"move {text} is not legal: {self._choices()}")
@@ -139,8 +141,8 @@ class Game:
         if self.is_over:
             return "the game is over"
         texts = self.legal_texts()
-        shown = " ".join(texts[:12]) + (f" ... ({len(texts)} in all)" if len(texts) > 12 else "")
-        return f"seat {self.player} in phase {self.phase} may play {shown}"
+        some = " ".join(texts[:12]) + (f" ... ({len(texts)} in all)" if len(texts) > 12 else "")
+        return f"seat {self.player} in phase {self.phase} may play {some}"
 
     def play(self, move: int | str) -> None:
         """Play a legal move, given as int or text; raises IllegalMoveError otherwise."""

@@ -146,8 +146,8 @@ class TrainingSettings(Section):
     """One training run."""
 
     passes: Annotated[float, Between(0.01, 1000)] = 4.0  # over the window, at most; the last one may be partial
-    batch_size: Count = 256  # decisions per step, about
-    learning_rate: Rate = 2e-3  # peak of the schedule
+    batch_size: Count = 128  # decisions per step, about
+    learning_rate: Rate = 4e-3  # peak of the schedule
     final_rate: Share = 0.1  # of the peak, at the end of the schedule
     warmup_share: Share = 0.05  # of the steps, until the peak is reached
     weight_decay: Rate = 1e-3  # times the learning rate, per step
@@ -170,8 +170,8 @@ class MatchSettings(Section):
     """Matches between two players. A pair is one opening played once from every seat in turn."""
 
     pairs: Count = 200  # pairs against the heuristic, of who may become champion
-    anchor_pairs: Count = 20  # pairs against the weaker anchors, and against the heuristic of who fails the gate
-    search_anchor_pairs: Natural = 25  # pairs against search:heuristic:64, of who may become champion; 0: none
+    anchor_pairs: Count = 50  # pairs against the weaker anchors, and against the heuristic of who fails the gate
+    search_anchor_pairs: Natural = 10  # pairs against search:heuristic:64, of who may become champion; 0: none
     opening_decisions: Natural = 6  # decisions sampled at random before the players take over
     temperature: Temperature = 0.0  # of the move choice, after the opening
     simulations: Natural = 32  # per move of a network; 0: its policy alone decides

@@ -25,7 +25,7 @@ _MOST_DIGITS = 6  # of any number here: Python refuses to read very long ones
 _FORM = "S<stacks>;M<markers>;C<collapsed>;H<hand>;E<elim>;T<terr>;F<phase>;P<player>;A<active>;R<0|1>;L<seat>x<k>|-"
 
 
-def config_of(config: Config | str) -> Config:
+def config_of(config: object) -> Config:
     """`config` itself, or the one of that key; raises ConfigError for anything else."""
     if isinstance(config, Config):
         return config
@@ -44,7 +44,7 @@ def new_state(
     most = config.board.spec.rings_per_seat
     rings = most if rings is None else rings
     pie = config.players == 2 if pie is None else pie
-    if not isinstance(pie, bool | np.bool_):
+    if not _is_bool(pie):
         raise ConfigError(f"pie rule {shown(pie)}: it is on or off, True or False")
     if pie and config.players != 2:
         raise ConfigError(f"the pie rule is for two players, {config.key} has {config.players}")
@@ -77,7 +77,11 @@ def new_state(
 
 def is_whole(value: object, least: int, most: int) -> bool:
     """Whether `value` is a whole number, of Python or numpy, in that range."""
-    return isinstance(value, int | np.integer) and not isinstance(value, bool) and least <= value <= most
+    return isinstance(value, int | np.integer) and not _is_bool(value) and least <= int(value) <= most
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool | np.bool_)
 
 
 def to_text(config: Config, state: NDArray[np.void]) -> str:
@@ -148,7 +152,9 @@ def _fill_cells(config: Config, record: Any, parts: dict[str, str]) -> None:
     markers, territory = np.full((2, config.board.cells), -1, np.int64)
     for cell, owners in _entries(config, parts["S"], "stack"):
         if len(owners) > tallest:
-            raise StateTextError(f"stack of {len(owners)} rings on {cell}: {config.board_name} stacks have 1 to {tallest} rings")
+            raise StateTextError(
+                f"stack of {len(owners)} rings on {cell}: {config.board_name} stacks have 1 to {tallest} rings"
+            )
         kinds[cell] = "stack"
         heights[cell] = len(owners)
         for digit in owners:
@@ -201,7 +207,9 @@ def _fill_turn(config: Config, record: Any, parts: dict[str, str], *, acted: boo
     record["phase"] = phase
     record["player"] = int(parts["P"])
     if parts["A"] != "-":
-        _fill_active(record, phase, parts["A"], parts)
+        if len(parts["A"]) > _MOST_DIGITS:
+            raise StateTextError(f"active cell {shown(parts['A'])}: {config.board_name} has no such cell")
+        _fill_active(record, phase, int(parts["A"]), parts)
     elif phase in (layout.CAP, layout.CHAIN):
         raise StateTextError(f"phase {parts['F']!r} needs the active stack in A")
     record["rec_turn"] = int(parts["R"])
@@ -219,10 +227,9 @@ def _fill_turn(config: Config, record: Any, parts: dict[str, str], *, acted: boo
         record["lps_count"] = int(rounds)
 
 
-def _fill_active(record: Any, phase: int, cell: str, parts: dict[str, str]) -> None:
+def _fill_active(record: Any, phase: int, active: int, parts: dict[str, str]) -> None:
     if phase not in _ACTIVE_SHOWN:
-        raise StateTextError(f"active cell {shown(cell)} in phase {parts['F']!r}: only move, cap and chain have one")
-    active = int(cell) if len(cell) <= _MOST_DIGITS else len(record["owner"])
+        raise StateTextError(f"active cell {active} in phase {parts['F']!r}: only move, cap and chain have one")
     if active >= len(record["owner"]) or record["height"][active] == 0 or record["owner"][active] != record["player"]:
-        raise StateTextError(f"active cell {shown(cell)}: no stack of seat {parts['P']} stands there")
+        raise StateTextError(f"active cell {active}: no stack of seat {parts['P']} stands there")
     record["active"] = active

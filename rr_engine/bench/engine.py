@@ -174,8 +174,10 @@ def _engine_row(config: Config, run: Run) -> dict[str, Any]:
 
 
 def _ratio_row(peer: Peer, ours: Run, theirs: Run) -> dict[str, Any]:
+    config = Config.parse(peer.config)
     return {
-        "config": peer.config,
+        "board": config.board_name,
+        "players": config.players,
         "peer": f"OpenSpiel {peer.game}",
         "our_decisions_per_s": round(_decisions_per_s(ours)),
         "peer_moves_per_s": round(_decisions_per_s(theirs)),
@@ -208,7 +210,8 @@ def measure_parallel(configs: Iterable[Config], *, games: int = 4096, runs: int 
         best_alone, best_together = (max(of_one) for of_one in zip(*speeds, strict=True))
         rows.append(
             {
-                "config": config.key,
+                "board": config.board_name,
+                "players": config.players,
                 "games_at_once": games,
                 "decisions_per_s_1_thread": round(best_alone),
                 f"decisions_per_s_{cores}_threads": round(best_together),
@@ -253,12 +256,13 @@ def measure_starts(boards: Iterable[str], *, cold: bool) -> list[dict[str, Any]]
     """
     rows: list[dict[str, Any]] = []
     for name in boards:
-        key = f"{name}_2p"
-        _start_process(key, {})  # fills the cache
-        row: dict[str, Any] = {"board": name, "warm_start_s": round(min(_start_process(key, {}) for _ in range(3)), 2)}
+        config = Config(name, 2)
+        _start_process(config.key, {})  # fills the cache
+        warm = min(_start_process(config.key, {}) for _ in range(3))
+        row: dict[str, Any] = {"board": name, "players": config.players, "warm_start_s": round(warm, 2)}
         if cold:
             with tempfile.TemporaryDirectory() as empty:
-                row["cold_start_s"] = round(_start_process(key, {"NUMBA_CACHE_DIR": empty}), 2)
+                row["cold_start_s"] = round(_start_process(config.key, {"NUMBA_CACHE_DIR": empty}), 2)
         rows.append(row)
     return rows
 

@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 
 from rr_engine.boards import Config
 from rr_engine.players import player
@@ -34,8 +33,8 @@ def measure_training(
     window = _window(config)
     learner = Learner(config.board, network, settings)
     ready = sample(window, np.arange(settings.batch_size) * 7 % window.samples)
-    torch.set_num_threads(CORES)
-    _go_forward_and_back(learner, ready, 0.0)  # what is made once is made here
+    _train(window, network, settings, 0)  # takes all cores, and makes what is made once
+    _go_forward_and_back(learner, ready, 0.0)
     bare = trained = 0.0
     for _ in range(runs):
         bare = max(bare, _go_forward_and_back(learner, ready, seconds))
@@ -83,6 +82,6 @@ def _train(window: Window, network: NetworkSettings, settings: TrainingSettings,
         network=network,
         settings=replace(settings, passes=1000.0, patience=1000),
         validation_share=0.01,
-        max_samples_trained=max(samples, settings.batch_size),
+        max_samples_trained=max(samples, 2 * settings.batch_size),
     )
     return result.samples_trained / sum(epoch.samples / epoch.samples_per_s for epoch in result.epochs)

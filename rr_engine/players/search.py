@@ -10,7 +10,8 @@ from rr_engine.players.workers import over_cores
 from rr_engine.search import Evaluator, search
 from rr_engine.settings import SearchSettings
 
-_SHARE = 128  # games one worker searches at a time
+_PAIR = 256  # games two workers search at a time, at most: in halves, so that no core waits for the other
+_FEW = 16  # games not worth splitting
 _DEPTH, _NOISE = 0, 1  # salts of what a position's seed decides: how much to search, and the noise
 _PARTS = ("rr_engine.search.gumbel", "rr_engine.search.tree", __name__)
 
@@ -79,7 +80,8 @@ class SearchPlayer:
             choice.values[chosen] = found.values
             choice.policy[positions.rows(chosen)] = found.policy
 
-        over_cores(work, len(games), share=_SHARE)
+        halves = 2 * -(-len(games) // _PAIR)
+        over_cores(work, len(games), share=max(_FEW, -(-len(games) // halves)) if halves else 1)
 
 
 def _uniform(bits: UInt64Array) -> Float64Array:

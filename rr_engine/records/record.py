@@ -83,6 +83,8 @@ def check_replays(record: GameRecord) -> None:
     ):
         if wrong := np.flatnonzero(stored != found).tolist():
             raise DataError(f"{name}: {what} at decision {wrong[0]} is {found[wrong[0]]}, stored {stored[wrong[0]]}")
+    if len(record.policy) != counts.sum():
+        raise DataError(f"{name}: {counts.sum()} moves are legal in all, {len(record.policy)} stand in its policy")
     outcome = outcome_of(state)
     if outcome != record.outcome:
         raise DataError(f"{name}: replay gives {outcome}, stored {record.outcome}")
@@ -93,7 +95,7 @@ def check_replays(record: GameRecord) -> None:
 def _uneven(record: GameRecord) -> str:
     """Which array has not the shape that the number of moves asks for; empty if all have."""
     made = record.decisions
-    wanted = {name: (made,) for name in ("phases", "seats", "legal", "recorded")}
-    wanted |= {"values": (made, record.config.players), "policy": (int(record.legal.sum()),)}
+    wanted: dict[str, tuple[int, ...]] = {name: (made,) for name in ("phases", "seats", "legal", "recorded")}
+    wanted["values"] = (made, record.config.players)
     shapes = {name: getattr(record, name).shape for name in wanted}
     return ", ".join(f"{name} has shape {shape}" for name, shape in shapes.items() if shape != wanted[name])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rr_engine.boards import Config
-from rr_engine.errors import EngineError, TraceError
+from rr_engine.errors import EngineError, TraceError, shown
 from rr_engine.game import Game
 from rr_engine.outcome import Outcome
 
@@ -20,6 +20,7 @@ _GAME_KEYS = ("id", "b", "n", "swap", "k", "m", "sh", "lh", "ln", "fh", "res")
 _POSITION_KEYS = ("name", "b", "n", "text", "acted", "legal", "next")
 _RESULT_KEYS = ("win", "end", "ranks", "terr", "elim", "mark", "out", "turns")
 _HASH_LENGTH = 16
+_LONGEST_NAME = 80
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,16 @@ def _checked(record: Any, path: Path, number: int) -> dict[str, Any]:
         raise TraceError(f"{where}: field {', '.join(missing)} missing")
     if keys is _GAME_KEYS:
         _check_lengths(record, where)
-    elif [type(record[key]) for key in ("text", "legal", "next")] != [str, list, dict]:
-        raise TraceError(f"{where}: `text` must be a text, `legal` a list and `next` an object")
+    else:
+        _check_position(record, where)
     return record
+
+
+def _check_position(record: Mapping[str, Any], where: str) -> None:
+    if [type(record[key]) for key in ("text", "legal", "next")] != [str, list, dict]:
+        raise TraceError(f"{where}: `text` must be a text, `legal` a list and `next` an object")
+    if not all(isinstance(item, str) for item in (*record["legal"], *record["next"].values())):
+        raise TraceError(f"{where}: `legal` must hold the texts of moves, and `next` those of states")
 
 
 def _check_lengths(record: Mapping[str, Any], where: str) -> None:
@@ -163,7 +171,8 @@ def _check_lengths(record: Mapping[str, Any], where: str) -> None:
 
 def replay(record: Mapping[str, Any]) -> Replay:
     """Replay one record of `read` and compare every decision; stops at the first difference."""
-    name = str(record.get("id", record.get("name")))
+    name = record.get("id", record.get("name"))
+    name = name if isinstance(name, str) and len(name) <= _LONGEST_NAME else shown(name)
     try:
         return _replay_position(record, name) if "text" in record else _replay_game(record, name)
     except EngineError as error:
@@ -184,8 +193,9 @@ def _replay_game(record: Mapping[str, Any], name: str) -> Replay:
         except EngineError as error:
             return Replay(name, index + 1, f"decision {index}: {error}")
     count = record["k"]
-    if h16(game.to_text()) != record["fh"]:
-        return Replay(name, count, f"final state: hash {h16(game.to_text())}, trace {record['fh']}: {game.to_text()}")
+    text = game.to_text()
+    if h16(text) != record["fh"]:
+        return Replay(name, count, f"final state: hash {h16(text)}, trace {shown(record['fh'])}: {text}")
     return Replay(name, count, _compare_result(game.outcome(), record["res"]))
 
 
@@ -196,7 +206,8 @@ def _compare_decision(game: Game, record: Mapping[str, Any], index: int) -> str:
         return f"state hash {state_hash}, trace {record['sh'][span]}: {game.to_text()}"
     texts = game.legal_texts()
     if len(texts) != record["ln"][index]:
-        return f"{len(texts)} legal moves, trace {record['ln'][index]}: {' '.join(texts)[:400]} at {game.to_text()}"
+        told = shown(record["ln"][index])
+        return f"{len(texts)} legal moves, trace {told}: {' '.join(texts)[:400]} at {game.to_text()}"
     list_hash = h16(" ".join(texts))
     if list_hash != record["lh"][span]:
         return f"legal list hash {list_hash}, trace {record['lh'][span]}: {' '.join(texts)[:400]} at {game.to_text()}"
@@ -207,7 +218,7 @@ def _compare_result(outcome: Outcome | None, expected: Mapping[str, Any]) -> str
     if outcome is None:
         return "the game is not over where the trace ends"
     got = _result_fields(outcome)
-    wrong = [f"{key} {got[key]}, trace {expected[key]}" for key in _RESULT_KEYS if got[key] != expected[key]]
+    wrong = [f"{key} {got[key]}, trace {shown(expected[key])}" for key in _RESULT_KEYS if got[key] != expected[key]]
     return f"result: {'; '.join(wrong)}" if wrong else ""
 
 
@@ -237,5 +248,5 @@ def _replay_position(record: Mapping[str, Any], name: str) -> Replay:
         outcome = after.outcome()
         got = f"{after.to_text()}|{outcome.end}|{outcome.winner}" if outcome else after.to_text()
         if got != record["next"].get(text):
-            return Replay(name, 1, f"decision 0: after {text} {got}, trace {record['next'].get(text)}")
+            return Replay(name, 1, f"decision 0: after {text} {got}, trace {shown(record['next'].get(text))}")
     return Replay(name, 1, "")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rr_engine.batch import Batch
 from rr_engine.boards import CONFIGS, Board, Config, board
 from rr_engine.errors import ConfigError, EngineError, IllegalMoveError, StateTextError
 from rr_engine.game import Game
@@ -72,6 +73,19 @@ class TestMoves:
     def test_numbers_that_are_no_legal_move(self, move):
         refuses(Game("hex8_2p"), move, "is not legal: seat 0 in phase place may play")
 
+    def test_what_only_equals_a_legal_move_is_none(self):
+        game = Game("hex8_2p")
+        for move in (float(game.legal_moves()[0]), game.legal_moves()[:1], 10**6000):
+            refuses(game, move, "is not legal: seat 0 in phase place may play")
+
+    @pytest.mark.parametrize(
+        "text", ["x" * 10**5, "L" + ".".join(["1"] * 10**5), "L" + ".".join(["999"] * 10**5), "C1-2-" + "3" * 10**4]
+    )
+    def test_a_refusal_does_not_repeat_all_it_was_given(self, text):
+        with pytest.raises(IllegalMoveError) as refusal:
+            Game("square8_2p").play(text)
+        assert len(str(refusal.value)) < 500
+
     def test_nothing_is_legal_when_the_game_is_over(self):
         game = play_out(Game("hex8_2p"), random.Random(1))
         for move in ("P0x1", "T0-1-5feceb66", "X", 2):
@@ -120,6 +134,34 @@ class TestConfigs:
         for build in (Game, Config.parse, lambda key: Game.from_text(key, START)):
             with pytest.raises(ConfigError, match=r"unknown config .*hex8_2p, .*hexagonal_4p"):
                 build(key)
+
+    @pytest.mark.parametrize("key", [None, 5, 2.5, b"hex8_2p", ("hex8", 2), "x" * 10**6])
+    def test_what_is_no_key_is_refused_too(self, key):
+        for build in (Game, lambda key: Game.from_text(key, START), lambda key: Batch(key, 2)):
+            with pytest.raises(ConfigError, match="unknown config .*hex8_2p") as refusal:
+                build(key)
+            assert len(str(refusal.value)) < 400
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"rings": "3"},
+            {"rings": 2.5},
+            {"rings": 2.0},
+            {"rings": True},
+            {"rings": 10**6000},
+            {"lps_rounds": 2**70},
+            {"lps_rounds": "3"},
+            {"lps_rounds": 1.5},
+            {"pie": "no"},
+            {"pie": 1},
+        ],
+    )
+    def test_options_that_are_no_whole_numbers_or_too_large(self, options):
+        for build in (Game, lambda key, **options: Batch(key, 2, **options)):
+            with pytest.raises(ConfigError, match="rings per seat|last-player-standing rounds|pie rule"):
+                build("hex8_2p", **options)
+        assert Game("hex8_2p", rings=np.int64(3), lps_rounds=np.int8(2), pie=np.bool_(True)).state[0]["hand"][0] == 3
 
     def test_an_unknown_board_names_the_four(self):
         with pytest.raises(ConfigError, match="unknown board 'hex9': boards are hex8, square8, square19, hexagonal"):
@@ -181,6 +223,12 @@ BROKEN_TEXTS = [
     (MOVING.replace("L-", "L0x9999999"), "expected <seat>x<rounds>"),
     (MOVING.replace("move", "line"), "nothing to decide in the phase it names"),
     (MOVING.replace("move", "terr"), "nothing to decide in the phase it names"),
+    (START.replace("S;", f"S{'9' * 5000}:0;"), "square8 has cells 0 to 63"),
+    (START.replace("M;", f"M{'0' * 5000}:0;"), "square8 has cells 0 to 63"),
+    (START.replace("H18", "H" + "1" * 5000), "needs 2 numbers"),
+    (MOVING.replace("A-", "A" + "9" * 5000), "square8 has no such cell"),
+    (MOVING.replace("L-", "L0x" + "9" * 5000), "expected <seat>x<rounds>"),
+    (MOVING.replace("S0", "S\u0660"), "has not the form"),
 ]
 
 
@@ -190,8 +238,9 @@ class TestStateTexts:
         if says is None:
             assert Game.from_text("square8_2p", text).to_text() == text
             return
-        with pytest.raises(StateTextError, match=says):
+        with pytest.raises(StateTextError, match=says) as refusal:
             Game.from_text("square8_2p", text)
+        assert len(str(refusal.value)) < 400
 
     def test_forced_elimination_is_not_for_a_turn_that_acted(self):
         text = MOVING.replace("move", "fe")
@@ -217,6 +266,44 @@ class TestStateTexts:
             return
         assert game.to_text() == changed
         play_out(game, random.Random(0))
+
+
+class TestBatches:
+    @pytest.mark.parametrize(
+        "moves", [[2**70, 1], [2**63, 1], [1.5, 2.0], ["P0x1", "P0x2"], [None, 1], [[1], [1, 2]], 5]
+    )
+    def test_moves_that_are_no_numbers(self, moves):
+        batch = Batch("hex8_2p", 2)
+        before = batch.states.tobytes()
+        with pytest.raises(IllegalMoveError, match="moves"):
+            batch.step(moves)
+        assert batch.states.tobytes() == before
+
+    @pytest.mark.parametrize("games", [[0.5], ["0"], [2**70], [[0], [0, 1]], None, [0, 0], [2], [-1]])
+    def test_games_that_are_no_numbers_of_games(self, games):
+        batch = Batch("hex8_2p", 2)
+        for use in (batch.restart, lambda games: batch.step([int(batch.legal.of(0)[0])], games)):
+            if games is None and use is not batch.restart:
+                continue
+            with pytest.raises(ConfigError, match="different numbers from 0 to 1 are needed"):
+                use(games)
+
+    @pytest.mark.parametrize("game", [-1, 2, 0.5, "0", None])
+    def test_one_game_is_asked_for_by_its_number(self, game):
+        batch = Batch("hex8_2p", 2)
+        for ask in (batch.outcome, batch.text):
+            with pytest.raises(ConfigError, match="a number from 0 to 1 is needed"):
+                ask(game)
+
+    @pytest.mark.parametrize("states", [None, [], "x", [[1], [1, 2]], np.zeros(2)])
+    def test_states_that_are_none(self, states):
+        with pytest.raises(ConfigError, match="no states of hex8_2p"):
+            Batch.from_states("hex8_2p", states)
+
+    def test_sizes_are_whole_numbers(self):
+        for games, threads in (("2", 1), (2.5, 1), (0, 1), (2, 0), (2, "1"), (2, 1.5)):
+            with pytest.raises(ConfigError, match="a whole number of at least 1"):
+                Batch("hex8_2p", games, threads=threads)
 
 
 def test_every_refusal_here_is_one_of_the_family():

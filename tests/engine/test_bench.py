@@ -62,7 +62,8 @@ def test_ratios_name_both_sides_and_what_they_should_be(monkeypatch):
     monkeypatch.setattr(importlib, "import_module", lambda _: TinySpiel())
     _, ratios = bench.measure_engine([Config.parse("hex8_2p"), Config.parse("hex8_3p")], peers=True, runs=1)
     (row,) = ratios
-    assert (row["config"], row["peer"], row["floor"], row["aim"]) == ("hex8_2p", "OpenSpiel go(board_size=9)", 0.6, 1.0)
+    assert (row["board"], row["players"], row["peer"]) == ("hex8", 2, "OpenSpiel go(board_size=9)")
+    assert (row["floor"], row["aim"]) == (0.6, 1.0)
     assert row["ratio"] == pytest.approx(row["our_decisions_per_s"] / row["peer_moves_per_s"], abs=0.006)
 
 
@@ -88,12 +89,12 @@ def test_it_leaves_the_process_on_the_cores_it_had():
 
 def test_games_in_parallel():
     (row,) = bench.measure_parallel([Config.parse("hex8_2p")], games=64)
-    assert (row["config"], row["games_at_once"]) == ("hex8_2p", 64)
+    assert (row["board"], row["players"], row["games_at_once"]) == ("hex8", 2, 64)
     assert row["decisions_per_s_1_thread"] > 0 and row["speed_up"] > 0
 
 
 def test_a_start_is_a_new_process_that_plays_a_game():
     (row,) = bench.measure_starts(["hex8"], cold=False)
-    assert row["board"] == "hex8" and 0 < row["warm_start_s"] < 60 and "cold_start_s" not in row
+    assert (row["board"], row["players"]) == ("hex8", 2) and 0 < row["warm_start_s"] < 60 and "cold_start_s" not in row
     assert bench.play_one_game("square8_2p", seed=3).is_over
     assert bench.play_one_game("hex8_2p", seed=3).to_text() == bench.play_one_game("hex8_2p", seed=3).to_text()

@@ -10,7 +10,10 @@ from typer.testing import CliRunner
 
 from rr_engine import cli
 from rr_engine.bench import engine as bench
-from rr_engine.records import trace
+from rr_engine.boards import CONFIGS
+from rr_engine.records import shard, trace
+from rr_engine.vault import Vault
+from tests.engine.games import make_records
 
 OWN = Path(__file__).parents[1] / "data" / "games.jsonl.gz"
 
@@ -62,6 +65,32 @@ class TestVerifyTraces:
         assert none.endswith(f"games=0 decisions=0 mismatches=1: {tmp_path}/none.gz: no such trace file")
         assert total == "TOTAL games=0 decisions=0 mismatches=2"
 
+    @pytest.mark.parametrize("legal", [[1], [None], [[]], ["P0x1", 2]])
+    def test_a_position_with_moves_that_are_no_texts_is_one_mismatch(self, tmp_path, legal):
+        position = {"name": "x", "b": "hex8", "n": 2, "text": "S", "acted": 0, "legal": legal, "next": {}}
+        (tmp_path / "positions.jsonl").write_text(
+            json.dumps(position) + "\n" + json.dumps(position | {"next": {"P": 1}})
+        )
+        result = rr("verify-traces", tmp_path / "positions.jsonl")
+        assert result.exit_code == 1
+        told, total = result.stdout.splitlines()
+        assert "line 1: `legal` must hold the texts of moves" in told
+        assert total == "TOTAL games=0 decisions=0 mismatches=1"
+
+    def test_what_a_trace_holds_is_not_repeated_in_full(self, two_games, tmp_path):
+        _, (first, _) = two_games
+        huge = "x" * 10**5
+        for change in (
+            {"id": huge, "b": huge},
+            {"fh": huge},
+            {"ln": [huge] * first["k"]},
+            {"res": dict.fromkeys(first["res"], huge)},
+        ):
+            trace.write(tmp_path / "huge.jsonl.gz", [first | change])
+            result = rr("verify-traces", tmp_path / "huge.jsonl.gz")
+            assert result.exit_code == 1
+            assert len(result.stdout) < 3000
+
     def test_nothing_read_is_a_failure(self, tmp_path):
         (tmp_path / "empty.jsonl").write_text("")
         assert rr("verify-traces", tmp_path / "empty.jsonl").exit_code == 1
@@ -111,8 +140,30 @@ class TestErrors:
         assert caught.value.code == 2
         assert capsys.readouterr().err.startswith("rr: unknown config 'hex9_2p': configs are hex8_2p,")
 
+    def test_a_failed_query_is_one_line(self, monkeypatch, capsys, tmp_path):
+        vault = Vault.open(str(tmp_path))
+        data = shard.encode(make_records("hex8_2p", 1))
+        fields = {"producer": "test", "rows": 1, "schema_version": 1}
+        vault.put("games", "hex8_2p", data, suffix=".parquet", **fields)
+        monkeypatch.setenv("RR_VAULT", str(tmp_path))
+        for query, says in (("selec 1", "syntax error"), ("select nothing from games", "nothing"), ("x" * 10**5, "")):
+            monkeypatch.setattr(sys, "argv", ["rr", "sql", query])
+            with pytest.raises(SystemExit) as caught:
+                cli.main()
+            told = capsys.readouterr().err
+            assert caught.value.code == 2
+            assert told.startswith("rr: the query failed: ") and says in told and told.count("\n") == 1
+            assert "LINE" not in told
+
     def test_an_unknown_command_is_refused(self):
         assert rr("verify-trace", OWN).exit_code == 2
+
+
+def test_the_configs_are_named_and_others_refused():
+    assert rr("configs").stdout.split() == [config.key for config in CONFIGS]
+    assert rr("configs", "hex8_3p").stdout.split() == ["hex8_3p"]
+    refused = rr("configs", "nonsense")
+    assert "configs are hex8_2p, " in str(refused.exception)
 
 
 def test_asking_for_help_imports_nothing_heavy():

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from rr_engine.boards import CONFIGS
@@ -80,6 +85,54 @@ def test_damaged_or_foreign_bytes_are_refused(hex_records: list[GameRecord], tmp
         shard.encode([])
     with pytest.raises(DataError, match="one config"):
         shard.encode([hex_records[0], make_records("square8_2p", 1)[0]])
+
+
+@pytest.mark.parametrize("field", ["phases", "seats", "legal", "recorded", "values"])
+def test_columns_of_other_lengths_are_found(hex_records: list[GameRecord], field: str) -> None:
+    short = getattr(hex_records[0], field)[:-1]
+    with pytest.raises(DataError, match=f"moves, but {field} has shape"):
+        check_replays(replace(hex_records[0], **{field: short}))
+
+
+def test_a_policy_of_another_length_and_a_rule_that_cannot_be_are_found(hex_records: list[GameRecord]) -> None:
+    record = hex_records[0]
+    with pytest.raises(DataError, match="stand in its policy"):
+        check_replays(replace(record, policy=record.policy[:-1]))
+    with pytest.raises(DataError, match="the pie rule is for two players"):
+        check_replays(replace(make_records("hex8_3p", 1)[0], pie=True))
+
+
+def _altered(records: list[GameRecord], name: str, change: Callable[[list[Any]], list[Any]]) -> bytes:
+    """A shard whose column `name` was changed behind the back of `encode`."""
+    table = pq.read_table(io.BytesIO(shard.encode(records)))
+    column = pa.array(change(table.column(name).to_pylist()), table.schema.field(name).type)
+    sink = io.BytesIO()
+    pq.write_table(table.set_column(table.schema.get_field_index(name), table.schema.field(name), column), sink)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "says"),
+    [
+        ("winner", lambda _: None, "a value is missing in winner"),
+        ("moves", lambda value: [None, *value[1:]], "a value is missing in moves"),
+        ("policy", lambda value: [None, *value[1:]], "a value is missing in policy"),
+        ("policy", lambda value: [[None, *value[0][1:]], *value[1:]], "a value is missing in policy"),
+        ("values", lambda _: None, "a value is missing in values"),
+        ("players", lambda _: [None, "x"], "a value is missing in players"),
+        ("moves", lambda value: value[:-1], "decisions, but not as many moves"),
+        ("policy", lambda value: value[:-1], "decisions, but not as many policy"),
+        ("decisions", lambda value: value + 1, "decisions, but not as many moves"),
+        ("values", lambda value: [[1, 2, 3], *value[1:]], "a decision has not 2 values"),
+        ("config", lambda _: "hex9_2p", "unknown config 'hex9_2p'"),
+    ],
+)
+def test_a_shard_with_gaps_is_refused(
+    hex_records: list[GameRecord], name: str, first: Callable[[Any], Any], says: str
+) -> None:
+    assert len(shard.decode(_altered(hex_records, name, lambda column: column))) == len(hex_records)
+    with pytest.raises(DataError, match=says):
+        shard.decode(_altered(hex_records, name, lambda column: [first(column[0]), *column[1:]]))
 
 
 def test_views_answer_questions(hex_records: list[GameRecord], tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """The worked positions of the rules, one by one, and what no recorded game can settle."""
 
+import random
+
 import pytest
 
 from rr_engine import move
 from rr_engine.batch import Batch
+from rr_engine.boards import elimination_goal
 from rr_engine.errors import ConfigError
 from rr_engine.game import Game
 from rr_engine.kernels import layout
@@ -259,12 +262,23 @@ class TestOverrides:
         assert numbers(game, "hand") == [rings] * game.config.players
         assert game.state[0]["elim_goal"] == goal
 
-    def test_the_game_ends_at_that_goal(self):
-        game = Game("hex8_2p", rings=1)
-        while not game.is_over:
-            game.play(game.legal_texts()[-1])
-        outcome = game.outcome()
-        assert outcome is not None and sum(outcome.elim) <= 2
+    @pytest.mark.parametrize("rings", [4, 8])
+    def test_the_game_ends_at_that_goal(self, rings):
+        """At the end of that turn and not before, at another number than with the usual rings."""
+        goal, ends = elimination_goal(rings, 2), []
+        for seed in range(40):
+            game, rng = Game("hex8_2p", rings=rings), random.Random(seed)
+            turn = -1
+            while not game.is_over:
+                if game.state[0]["turn"] != turn:
+                    assert max(numbers(game, "elim")) < goal
+                turn = game.state[0]["turn"]
+                game.play(rng.choice(game.legal_texts()))
+            outcome = game.outcome()
+            assert outcome is not None
+            ends.append(outcome.end)
+            assert (outcome.end == "elim") == (numbers(game, "elim")[outcome.winner] >= goal)
+        assert goal < game.config.elim_goal and ends.count("elim") > 5
 
     @pytest.mark.parametrize(("rounds", "moves"), [(1, 2), (2, 3), (3, 4)])
     def test_rounds_until_the_last_player_stands(self, rounds, moves):

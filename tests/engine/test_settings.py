@@ -47,7 +47,17 @@ def test_tiny_preset_is_valid():
 
 
 def test_variables_of_others_are_left_alone():
-    assert settings.load(environ={"RR_VAULT": "data", "RR_OTHER__GAMES": "x", "PATH": "bin"}) == Settings()
+    assert settings.load(environ={"RR_VAULT": "data", "RR_TRACES": "x", "R__GAMES": "x", "PATH": "bin"}) == Settings()
+
+
+@pytest.mark.parametrize(
+    "name", ["RR_MATHC__SEED", "RR_match__SEED", "RR___SEED", "RR_X__Y__Z", "RR_" + "X" * 10**5 + "__Y"]
+)
+def test_a_variable_of_no_section_is_refused_and_the_sections_named(name):
+    with pytest.raises(ConfigError, match=r"names no section of the settings: SELFPLAY, .*MATCH, .*VAULT") as refusal:
+        settings.load(environ={name: "1"})
+    assert name[:20] in str(refusal.value)
+    assert len(str(refusal.value)) < 400
 
 
 def test_a_whole_number_may_stand_for_a_fraction():
@@ -104,12 +114,26 @@ def test_a_missing_or_broken_file_is_refused(tmp_path):
         settings.load(tmp_path / "absent.toml", environ={})
     with pytest.raises(ConfigError, match="is not TOML"):
         settings.load(write_toml(tmp_path, "[selfplay\n"), environ={})
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        settings.load(environ={"RR_SETTINGS": str(tmp_path)})
+    with pytest.raises(ConfigError, match="cannot be read: Not a directory"):
+        settings.load(environ={"RR_SETTINGS": str(TINY / "below")})
+
+
+def test_a_number_longer_than_python_reads_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="is not TOML"):
+        settings.load(write_toml(tmp_path, f"[selfplay]\ngames = {'9' * 5000}\n"), environ={})
+    with pytest.raises(ConfigError, match=r"selfplay.games = '999.* is refused") as refusal:
+        settings.load(environ={"RR_SELFPLAY__GAMES": "9" * 5000})
+    assert len(str(refusal.value)) < 400
+    with pytest.raises(ConfigError, match=r"selfplay.games = .* is refused"):
+        settings.load(environ={"RR_SELFPLAY__GAMES": "[" * 10**5})
 
 
 @pytest.mark.parametrize(
     ("section", "values"),
     [
-        (GateSettings, {"elo0": 40.0}),
+        (GateSettings, {"elo0": 50.0}),
         (GateSettings, {"alpha": 0.5}),
         (VaultSettings, {"pause_full": 0.99}),
     ],

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from rr_engine.bench.training import measure_training
 from rr_engine.boards import Config
 from rr_engine.errors import DataError, TrainingError
 from rr_engine.nn.checkpoint import save_checkpoint, untrained
@@ -269,3 +270,11 @@ def test_a_loss_that_stands_out_is_an_anomaly() -> None:
     assert is_anomalous([6.0], [3.0, 2.5])
     assert not is_anomalous([6.0], [30.0, 3.0, 3.0, 3.0, 3.0, 3.1])
     assert not is_anomalous([6.0])
+
+
+def test_the_bench_measures_training_beside_the_bare_network() -> None:
+    row = measure_training(Config.parse("hex8_2p"), network=NETWORK, settings=QUICK, seconds=0.1, runs=1)
+    assert row["samples_per_s"] > 0
+    assert row["share_of_bare"] == pytest.approx(row["samples_per_s"] / row["bare_samples_per_s"], abs=0.01)
+    assert (row["batch"], row["channels"], row["blocks"]) == (64, 8, 1)
+    assert row["parameters"] > 1000

@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -13,43 +12,8 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from rr_engine.errors import TransferError, VaultError
-from rr_engine.settings import VaultSettings
 from rr_engine.vault import Vault, backends, code_version, store
-
-CONFIG = "hex8_2p"
-QUICK = VaultSettings(first_wait_s=0.0)
-
-
-@pytest.fixture
-def local(tmp_path):
-    return Vault.open(str(tmp_path / "vault"))
-
-
-@pytest.fixture
-def distant(tmp_path, monkeypatch):
-    monkeypatch.setenv("RR_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(MemoryFileSystem, "store", {})
-    monkeypatch.setattr(MemoryFileSystem, "pseudo_dirs", [""])
-    return Vault.open("memory://bucket/vault", settings=QUICK)
-
-
-@pytest.fixture(params=["local", "distant"])
-def vault(request):
-    return request.getfixturevalue(request.param)
-
-
-def put(vault, source=b"weights", *, kind="checkpoint", config=CONFIG, suffix=".safetensors", **fields):
-    fields = {"producer": "test", "rows": 3, "schema_version": 1} | fields
-    return vault.put(kind, config, source, suffix=suffix, **fields)
-
-
-def file_of(vault, name):
-    return Path(vault.url) / name
-
-
-def rewrite(vault, place, changes):
-    path = file_of(vault, place)
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+from tests.engine.vaults import CONFIG, QUICK, file_of, put, rewrite
 
 
 class TestPutAndGet:
@@ -69,24 +33,34 @@ class TestPutAndGet:
         assert vault.get(card) == source.read_bytes()
         assert vault.path(card).name == f"{card.sha256}.parquet"
 
-    def test_known_content_is_not_written_again_and_keeps_its_first_card(self, local):
-        first = put(local, b"same", facts={"turn": 1})
+    def test_known_content_is_not_written_again_but_gets_one_more_card(self, local):
+        first = put(local, b"same", facts={"turn": 1}, parents=("0" * 64,))
+        before = file_of(local, first.place).read_bytes()
         written = file_of(local, first.name).stat()
-        assert put(local, b"same", facts={"turn": 2}, suffix=".other") == first
+        again = put(local, b"same", facts={"turn": 2}, suffix=".other")
+        assert (again.sha256, again.name, again.edition, again.facts) == (first.sha256, first.name, 1, {"turn": 2})
+        assert again.created > first.created
         assert file_of(local, first.name).stat().st_ino == written.st_ino
-        assert len(local.cards("checkpoint", CONFIG)) == 1
+        assert file_of(local, first.place).read_bytes() == before
+        assert local.cards("checkpoint", CONFIG) == [again] == [local.card("checkpoint", CONFIG, first.sha256)]
+
+    def test_the_newest_is_what_was_made_last(self, vault):
+        for content in (b"A", b"B", b"A"):
+            made = put(vault, content)
+            assert vault.cards("checkpoint", CONFIG)[-1] == made
+        assert [vault.get(card) for card in vault.cards("checkpoint", CONFIG)] == [b"B", b"A"]
 
     def test_missing_bytes_of_a_known_card_are_put_back(self, local):
         card = put(local, b"same")
         file_of(local, card.name).unlink()
-        assert put(local, b"same") == card
+        put(local, b"same")
         assert local.get(card) == b"same"
 
-    def test_writers_of_the_same_content_agree_on_one_card(self, local):
+    def test_writers_of_the_same_content_lose_no_card(self, local):
         with ThreadPoolExecutor(4) as pool:
             cards = list(pool.map(lambda turn: put(local, b"same", facts={"turn": turn}), range(8)))
-        assert set(cards) == set(local.cards("checkpoint", CONFIG))
-        assert len(set(cards)) == 1
+        assert sorted(card.edition for card in cards) == list(range(8))
+        assert local.cards("checkpoint", CONFIG) == [card for card in cards if card.edition == 7]
 
     def test_cards_are_listed_oldest_first_and_by_config(self, vault):
         made = [put(vault, bytes([number])) for number in range(5)]
@@ -227,58 +201,33 @@ class TestCards:
             put(local).size = 8
 
 
-class TestPointers:
-    def test_the_highest_number_counts(self, vault):
-        assert vault.pointer(CONFIG) is None
-        first, second = put(vault, b"first"), put(vault, b"second")
-        vault.write_pointer(first, facts={"reason": "bootstrap"})
-        vault.write_pointer(second)
-        rolled_back = vault.write_pointer(first, facts={"reason": "rolled back"})
-        assert vault.pointer(CONFIG) == rolled_back
-        assert [(pointer.number, pointer.sha256) for pointer in vault.pointers(CONFIG)] == [
-            (0, first.sha256),
-            (1, second.sha256),
-            (2, first.sha256),
-        ]
-        assert vault.pointer("square8_2p") is None
+class TestPlaces:
+    def test_a_file_is_no_vault(self, tmp_path, monkeypatch):
+        (tmp_path / "file").write_text("")
+        for place in (tmp_path / "file", tmp_path / "file" / "below"):
+            monkeypatch.setenv("RR_VAULT", str(place))
+            vault = Vault.open()
+            for use in (
+                lambda vault: put(vault),
+                lambda vault: vault.cards("games", CONFIG),
+                lambda vault: vault.card("games", CONFIG, "0" * 64),
+                lambda vault: vault.claim(CONFIG, 1),
+                lambda vault: vault.pointer(CONFIG),
+                lambda vault: vault.used_share(),
+            ):
+                with pytest.raises(VaultError, match="file.* cannot be used: "):
+                    use(vault)
 
-    def test_of_two_writers_one_wins_and_the_other_gets_the_next_number(self, vault, monkeypatch):
-        ours, theirs = put(vault, b"ours"), put(vault, b"theirs")
-        numbers = vault._numbers
+    def test_what_the_system_refuses_is_told_as_an_error_of_the_vault(self, local, monkeypatch):
+        def full(_):
+            raise OSError(28, "No space left on device")
 
-        def overtaken(config):
-            seen = numbers(config)
-            monkeypatch.setattr(vault, "_numbers", numbers)
-            vault.write_pointer(theirs)
-            return seen
-
-        monkeypatch.setattr(vault, "_numbers", overtaken)
-        assert vault.write_pointer(ours).number == 1
-        assert [pointer.sha256 for pointer in vault.pointers(CONFIG)] == [theirs.sha256, ours.sha256]
-
-    def test_many_writers_at_once_lose_no_pointer(self, local):
         card = put(local)
-        with ThreadPoolExecutor(8) as pool:
-            made = list(pool.map(lambda turn: local.write_pointer(card, facts={"turn": turn}), range(24)))
-        assert sorted(pointer.number for pointer in made) == list(range(24))
-        assert local.pointers(CONFIG) == sorted(made, key=lambda pointer: pointer.number)
-
-    def test_it_must_point_at_something_here(self, vault):
-        absent = dataclasses.replace(put(vault), sha256="0" * 64)
-        with pytest.raises(VaultError, match="holds no checkpoint"):
-            vault.write_pointer(absent)
-
-    def test_a_damaged_pointer_is_refused_and_not_skipped(self, local):
-        card = put(local)
-        local.write_pointer(card)
-        place = local.write_pointer(card).place
-        rewrite(local, place, {"number": 7})
-        with pytest.raises(VaultError, match="must lie there"):
-            local.pointer(CONFIG)
-
-    def test_no_artefact_can_take_the_pointers_place(self, vault):
-        with pytest.raises(VaultError, match="write_pointer"):
-            put(vault, kind="champion")
+        monkeypatch.setattr(backends.os, "fsync", full)
+        with pytest.raises(VaultError, match="cannot be used: No space left on device"):
+            put(local, b"more")
+        monkeypatch.undo()
+        assert local.cards("checkpoint", CONFIG) == [card]
 
 
 class TestSpace:

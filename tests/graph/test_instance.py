@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,79 @@ def test_names_agree_everywhere() -> None:
     workspace = yaml.safe_load((ROOT / "workspace.yaml").read_text())
     module = workspace["load_from"][0]["python_module"]
     assert (module["module_name"], module["location_name"]) == ("rr_assets", "rr_assets")
+    tool = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]
+    assert tool["dagster"] == {"module_name": "rr_assets", "code_location_name": "rr_assets"}
+    project = tool["dg"]["project"]
+    assert (project["root_module"], project["code_location_name"]) == ("rr_assets", "rr_assets")
+
+
+def _write_env(folder: Path) -> str:
+    subprocess.run(["make", "-s", "-C", folder, "-f", ROOT / "Makefile", ".env"], check=True)
+    assert [path.name for path in folder.iterdir() if path.name.startswith(".env")] == [".env"]
+    return (folder / ".env").read_text()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "DAGSTER_HOME=${{DAGSTER_HOME:-{own}}}\n"),
+        ("KEY=1", "KEY=1\nDAGSTER_HOME=${{DAGSTER_HOME:-{own}}}\n"),
+        ("DAGSTER_HOME=/mine\nKEY=1\n", "DAGSTER_HOME=/mine\nKEY=1\n"),
+        ("KEY=1\nexport DAGSTER_HOME=/mine\n", "KEY=1\nexport DAGSTER_HOME=/mine\n"),
+        # written by make where the project lay before
+        ("DAGSTER_HOME=${DAGSTER_HOME:-/old/dagster_home}\nKEY=1\n", "KEY=1\nDAGSTER_HOME=${{DAGSTER_HOME:-{own}}}\n"),
+    ],
+)
+def test_make_adds_the_home_to_what_stands_in_env(tmp_path: Path, before: str | None, after: str) -> None:
+    if before is not None:
+        (tmp_path / ".env").write_text(before)
+    for _ in range(2):
+        assert _write_env(tmp_path) == after.format(own=tmp_path / "dagster_home")
+
+
+def test_dagster_finds_its_home_without_being_told(home: Path, tmp_path: Path) -> None:
+    """From the folder of the project, by the file that make wrote there."""
+    (tmp_path / "dagster_home").mkdir()
+    shutil.move(home / "dagster.yaml", tmp_path / "dagster_home")
+    _write_env(tmp_path)
+    clean = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    launch = (
+        DAGSTER,
+        "job",
+        "launch",
+        "-m",
+        "rr_assets",
+        "-j",
+        "__ASSET_JOB",
+        "--tags",
+        '{"dagster/partition": "hex8_2p"}',
+    )
+    done = subprocess.run(
+        launch,
+        cwd=tmp_path,
+        env=clean | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    with dg.DagsterInstance.from_config(str(tmp_path / "dagster_home")) as instance:
+        assert len(instance.get_runs()) == 1
+
+
+def test_a_config_that_is_none_stops_make_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "bin").symlink_to(DAGSTER.parent)
+    for name in ("pyproject.toml", "constraints.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / ".venv" / ".installed").touch()
+    make = ("make", "-C", tmp_path, "-f", ROOT / "Makefile", "run", "CONFIG=nonsense")
+    done = subprocess.run(make, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    told, *_ = done.stderr.splitlines()
+    assert told.startswith("rr: unknown config 'nonsense': configs are hex8_2p, ")
+    assert "Traceback" not in done.stderr and "materialize" not in done.stdout
 
 
 def _dagster(home: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -1,5 +1,6 @@
 """The loop turns: for every config, twice in a row, and it stops where something is wrong."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -10,11 +11,13 @@ from typer.testing import CliRunner
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.cli import app
 from rr_engine.errors import DataError
+from rr_engine.nn import checkpoint as checkpoints
 from rr_engine.records import shard
-from rr_engine.stages import candidate, crown, dataset, fleet, games, rating
+from rr_engine.stages import candidate, crown, curriculum, dataset, fleet, games, rating
 from rr_engine.stages.champion import champion_of
 from tests.graph.conftest import LOOP, Loop
 
+HEX = Config.parse("hex8_2p")
 Failed = Callable[[dg.ExecuteInProcessResult], dict[str, str]]
 
 
@@ -99,32 +102,28 @@ def test_the_plan_covers_the_fleet_and_steers_the_next_games(loop: Loop, monkeyp
     assert made == plan["hex8_2p"]["games"]
 
 
-def test_a_game_that_does_not_replay_stops_the_loop(
-    loop: Loop, failed_checks: Failed, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    honest = games.play_games
-
-    def lying(*args, **kwargs):
-        for first, *rest in honest(*args, **kwargs):
-            wrong = replace(first.outcome, winner=1 - first.outcome.winner)
-            yield [replace(first, outcome=wrong), *rest]
-
-    monkeypatch.setattr(games, "play_games", lying)
-    result = loop.materialize("games_db", "npz_dataset", config="hex8_2p")
-    assert not result.success
-    assert "replay gives" in failed_checks(result)["every_game_replays"]
-    assert not loop.vault.cards(dataset.KIND, "hex8_2p")  # nothing came after it
-
-
-def test_repeated_games_stop_the_loop(loop: Loop, failed_checks: Failed, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = games.play_games
-    monkeypatch.setattr(games, "play_games", lambda *a, **k: ([shard[0]] * 4 for shard in honest(*a, **k)))
-    result = loop.materialize("games_db", "npz_dataset", config="hex8_2p")
-    assert not result.success
-    assert failed_checks(result) == {"games_are_whole_and_distinct": "only 2 of 8 games differ from each other"}
-    monkeypatch.setattr(games, "play_games", lambda *a, **k: (shard[:3] for shard in honest(*a, **k)))
-    result = loop.materialize("games_db", config="hex8_2p")
-    assert failed_checks(result) == {"games_are_whole_and_distinct": "8 games were produced, 6 are stored"}
+def test_what_was_made_last_is_the_newest(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the same has been made before: settings A, B and A again."""
+    assert loop.materialize("games_db", "npz_dataset", config=HEX.key).success
+    for name, newest, variable, value in (
+        ("npz_dataset", dataset.newest_dataset, "RR_DATASET__MAX_SAMPLES", "100"),
+        ("checkpoint", candidate.newest_candidate, "RR_TRAINING__LEARNING_RATE", "0.01"),
+    ):
+        made: list[str] = []
+        for changed in (False, True, False):
+            with monkeypatch.context() as patch:
+                if changed:
+                    patch.setenv(variable, value)
+                result = loop.materialize(name, config=HEX.key)
+            assert result.success
+            [event] = result.get_asset_materialization_events()
+            made.append(event.materialization.tags["dagster/data_version"])
+            assert newest(loop.vault, HEX).sha256 == made[-1]
+            [check] = result.get_asset_check_evaluations()
+            assert check.metadata["sha256"].value == made[-1]
+        assert made[0] != made[1]
+        if name == "npz_dataset":
+            assert made[0] == made[2]
 
 
 def test_a_damaged_artefact_stops_the_stage_that_reads_it(loop: Loop) -> None:
@@ -183,6 +182,65 @@ def test_repeated_games_fail_the_evaluation(loop: Loop, failed_checks: Failed, m
     assert not result.success
     assert "only 1 of 4 games differ" in failed_checks(result)["enough_distinct_games"]
     assert champion_of(loop.vault, Config.parse("hex8_2p")) is None
+
+
+def test_a_candidate_that_is_not_what_was_trained_is_not_rated(
+    loop: Loop, failed_checks: Failed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert loop.materialize("games_db", "npz_dataset", config=HEX.key).success
+    honest = checkpoints.save_checkpoint
+
+    def other_weights(checkpoint: checkpoints.Checkpoint) -> bytes:
+        other = copy.deepcopy(checkpoint)
+        for weight in other.network.parameters():
+            weight.data *= 1.5
+        return honest(other)
+
+    monkeypatch.setattr(checkpoints, "save_checkpoint", other_weights)
+    result = loop.materialize("checkpoint", "elo", config=HEX.key)
+    assert not result.success
+    assert "gives other outputs" in failed_checks(result)["weights_are_finite_and_reload"]
+    assert not loop.vault.cards(rating.MATCHES_KIND, HEX.key)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"weight": 0.1}, "weight 0.100 is not in 0.5..1"), ({"exploration": 3.0}, "exploration 3.000 is not in 1..2")],
+)
+def test_a_curriculum_out_of_bounds_fails_its_check(
+    loop: Loop, failed_checks: Failed, monkeypatch: pytest.MonkeyPatch, changes: dict[str, float], says: str
+) -> None:
+    assert loop.materialize(*LOOP[:-1], config=HEX.key).success
+    honest = curriculum.advance
+    monkeypatch.setattr(curriculum, "advance", lambda *args: replace(honest(*args), **changes))
+    result = loop.materialize("curriculum", config=HEX.key)
+    assert not result.success
+    assert failed_checks(result) == {"curriculum_is_bounded": says}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda rows: rows[1:], "no row for hex8_2p; the shares sum to "),
+        (
+            lambda rows: [replace(rows[0], share=0.9), *rows[1:]],
+            "share 0.900 of hex8_2p is not in 0.02..0.4; the shares",
+        ),
+        (
+            lambda rows: [replace(rows[0], share=0.0), *rows[1:]],
+            "share 0.000 of hex8_2p is not in 0.02..0.4; the shares",
+        ),
+    ],
+)
+def test_a_plan_that_leaves_out_or_swamps_fails_its_check(
+    loop: Loop, failed_checks: Failed, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[list], list], says: str
+) -> None:
+    honest = fleet.make_plan
+    monkeypatch.setattr(fleet, "make_plan", lambda *args: spoil(honest(*args)))
+    result = loop.materialize("selfplay_plan", "leaderboard")
+    assert not result.success
+    assert failed_checks(result)["every_config_is_planned"].startswith(says)
+    assert not loop.vault.cards(fleet.BOARD_KIND, fleet.ALL)
 
 
 def test_a_damaged_champion_fails_its_check(loop: Loop) -> None:

@@ -1,0 +1,79 @@
+"""Draw the curves of learning runs.
+
+    python benchmarks/plot_learning.py docs/data/learning-*.jsonl --out docs/learning.svg
+
+A row per file as `learning.py` wrote it: win rate against the heuristic, Elo with its interval, losses, and samples.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+
+mpl.use("svg")
+mpl.rcParams["svg.hashsalt"] = "ringrift"  # the same data gives the same file
+
+import matplotlib.pyplot as plt  # noqa: E402 - after the backend is chosen
+
+BLUE, ORANGE, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "#888888"  # told apart by the colour-blind (Okabe, Ito)
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    runs = [[json.loads(line) for line in path.read_text().splitlines()] for path in arguments.files]
+    figure, axes = plt.subplots(len(runs), 4, figsize=(16, 3 * len(runs)), squeeze=False, layout="constrained")
+    for row, lines in zip(axes, runs, strict=True):
+        draw(row, [line for line in lines if "turn" in line], [line for line in lines if "win_rate" in line])
+    figure.savefig(arguments.out, metadata={"Date": None})
+
+
+def draw(axes: Any, turns: list[dict[str, Any]], results: list[dict[str, Any]]) -> None:
+    """One run, a curve per axis over minutes."""
+    minutes = [turn["minutes"] for turn in turns]
+    wins, strength, losses, samples = axes
+    config = turns[0]["config"]
+    rated = [turn["against_heuristic"] for turn in turns]
+    low = [100 * (rate["score"] - rate["wilson_low"]) for rate in rated]
+    high = [100 * (rate["wilson_high"] - rate["score"]) for rate in rated]
+    wins.errorbar(
+        minutes,
+        [100 * rate["score"] for rate in rated],
+        [low, high],
+        color=BLUE,
+        marker="o",
+        capsize=2,
+        label="candidates",
+    )
+    wins.axhline(100 / int(config[-2]), color=GREY, linewidth=0.8)
+    for result in results:
+        wins.plot(result["minutes"], 100 * result["win_rate"], "*", color=ORANGE, markersize=12, label="final match")
+    wins.set(title=f"{config}: first places against the heuristic, %", xlabel="minutes", ylim=(0, 100))
+    wins.legend(loc="lower right")
+    strength.fill_between(
+        minutes, [turn["low"] for turn in turns], [turn["high"] for turn in turns], color=BLUE, alpha=0.2
+    )
+    strength.plot(minutes, [turn["elo"] for turn in turns], color=BLUE, marker="o")
+    promoted = [turn for turn in turns if turn["promoted"]]
+    strength.plot(
+        [turn["minutes"] for turn in promoted], [turn["elo"] for turn in promoted], "s", color=GREEN, label="promoted"
+    )
+    strength.set(title="Elo above random play", xlabel="minutes")
+    strength.legend(loc="lower right")
+    losses.plot(minutes, [turn["validation_policy"] for turn in turns], color=BLUE, marker="o", label="policy")
+    losses.plot(minutes, [turn["validation_value"] for turn in turns], color=ORANGE, marker="s", label="value")
+    losses.set(title="validation loss, nats", xlabel="minutes")
+    losses.legend()
+    samples.plot(minutes, [turn["games"] for turn in turns], color=BLUE, marker="o", label="games made")
+    samples.plot(minutes, [turn["samples"] for turn in turns], color=ORANGE, marker="s", label="samples in the window")
+    samples.set(title="data", xlabel="minutes", yscale="log")
+    samples.legend()
+
+
+if __name__ == "__main__":
+    main()
