@@ -297,6 +297,25 @@ def bench_selfplay(
     _print_table([row], as_json=as_json)
 
 
+@bench.command("training")
+def bench_training(
+    config: Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")] = "hex8_2p",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    seconds: Annotated[float, typer.Option(min=1, help="Of one run.")] = 10,
+    runs: Annotated[int, typer.Option(min=1, help="The best of so many runs counts.")] = 3,
+) -> None:
+    """Samples a second of training, and of the bare network forward and back in the same run."""
+    from rr_engine.bench.training import measure_training
+    from rr_engine.boards import Config
+    from rr_engine.settings import load
+
+    loaded = load()
+    row = measure_training(
+        Config.parse(config), network=loaded.network, settings=loaded.training, seconds=seconds, runs=runs
+    )
+    _print_table([row], as_json=as_json)
+
+
 def _print_table(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     """Rows as JSON lines, or as aligned columns under their names."""
     if as_json:

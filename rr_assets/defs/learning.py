@@ -30,6 +30,7 @@ def checkpoint(
         Config.parse(context.partition_key),
         loaded,
         on_epoch=lambda epoch: context.log.info(str(epoch)),
+        on_progress=lambda progress: context.log.info(str(progress)),
     )
     return dg.MaterializeResult(
         metadata={**metadata.of_facts(made.facts), **metadata.of_card(made.card)},

@@ -10,10 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rr_engine.boards import Board, Config
-from rr_engine.kernels.encode import MOVE_CELLS, MOVE_FACTS, NUMBERS, PLANES, encode_game, encode_positions
-from rr_engine.kernels.layout import MAX_SEATS, SCRATCH
-from rr_engine.records.record import GameRecord
-from rr_engine.state import new_state
+from rr_engine.kernels.encode import MOVE_CELLS, MOVE_FACTS, NUMBERS, PLANES, encode_positions
+from rr_engine.kernels.layout import MAX_SEATS
 
 FEATURE_VERSION = 2  # of `kernels.encode`: a network reads only what it was trained on
 
@@ -51,16 +49,6 @@ def encode(config: Config, states: NDArray[np.void], moves: NDArray[np.int64], o
     """Encode `states`, none over, with their legal `moves` (ragged by `offsets`)."""
     room = _room(config.board, offsets)
     encode_positions(config.board.geometry[0], states, moves, offsets, *_arrays(room))
-    return room
-
-
-def encode_record(record: GameRecord, wanted: NDArray[np.bool_]) -> Encoded:
-    """Replay a record that `records.check_replays` accepts and encode its `wanted` decisions."""
-    config = record.config
-    room = _room(config.board, np.concatenate(([0], np.cumsum(record.legal[wanted], dtype=np.int64))))
-    out = np.empty(config.legal_capacity, np.int64)
-    state, scratch = new_state(config, pie=record.pie), np.zeros(1, SCRATCH)[0]
-    encode_game(config.board.geometry[0], state[0], scratch, out, record.moves, wanted, *_arrays(room))
     return room
 
 

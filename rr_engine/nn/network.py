@@ -184,8 +184,12 @@ def _grid(board: Board, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """(`grid`'s cell at each place, place of each cell and 0 for none, 1 at places on the board) on a device."""
     rows, columns, cells, places = grid(board)
     inside = (cells < board.cells).astype(np.float32).reshape(1, 1, rows, columns)
-    arrays = (cells, np.append(places, 0), inside)
-    return tuple(torch.from_numpy(array).to(device) for array in arrays)  # pyright: ignore[reportReturnType]
+    with torch.inference_mode(False):  # kept, so they must serve training too, whoever asks first
+        return (
+            torch.from_numpy(cells).to(device),
+            torch.from_numpy(np.append(places, 0)).to(device),
+            torch.from_numpy(inside).to(device),
+        )
 
 
 def log_policy(logits: Tensor, decision: Tensor, decisions: int) -> Tensor:

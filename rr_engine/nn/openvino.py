@@ -83,6 +83,7 @@ class OpenVinoNetwork:
             encoded.move_cells,
             encoded.move_facts,
             self._places,
+            np.empty_like(self._weights.out),
             logits,
         )
         present = encoded.numbers[:, PRESENT : PER_SEAT * MAX_SEATS : PER_SEAT] > 0

@@ -20,15 +20,24 @@ class MoveWeights(NamedTuple):
 
 @entry
 def score_moves(
-    weights: Any, seen: Any, board: Any, offsets: Any, kinds: Any, cells: Any, facts: Any, places: Any, logits: Any
+    weights: Any,
+    seen: Any,
+    board: Any,
+    offsets: Any,
+    kinds: Any,
+    cells: Any,
+    facts: Any,
+    places: Any,
+    hidden: Any,
+    logits: Any,
 ) -> None:
     """Fill `logits` [moves] as `MoveHead` computes them.
 
     `seen` [decisions, places, parts, channels] is what each place says in each part of a move; `board` [decisions,
-    channels]; `places` [cells + 1] where in `seen` a cell is, -1 for none; the moves are ragged by `offsets`.
+    channels]; `places` [cells + 1] where in `seen` a cell is, -1 for none; the moves are ragged by `offsets`. `hidden`
+    [channels] is memory to work in.
     """
     channels = weights.out.size
-    hidden = np.empty(channels, np.float32)
     for decision in range(offsets.size - 1):
         for move in range(offsets[decision], offsets[decision + 1]):
             kind = kinds[move]

@@ -51,6 +51,7 @@ def make_candidate(
     States of the run are kept in the vault under its dataset, settings and start, so the same run finds its newest.
     """
     from rr_engine.nn.checkpoint import save_checkpoint
+    from rr_engine.nn.evaluator import best_device
     from rr_engine.training.train import Listeners, train
 
     data = dataset.newest_dataset(vault, config)
@@ -67,6 +68,7 @@ def make_candidate(
         max_samples_trained=allowed,
         resume=states.newest(),
         listeners=Listeners(on_epoch, on_progress, states.keep),
+        device=best_device(),
     )
     facts = {
         **result.facts(),

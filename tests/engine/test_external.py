@@ -80,7 +80,7 @@ def example() -> str:
 def played(a: object, b: object, *, games: int = 4, key: str = "hex8_2p") -> MatchResult:
     config = Config.parse(key)
     one, other = (player(agent, config) if isinstance(agent, str) else agent for agent in (a, b))
-    return play_match(one, other, config, games=games, opening_decisions=3, seed=5)  # type: ignore[arg-type]
+    return play_match(one, other, config, games=games, opening_decisions=3, seed=5)
 
 
 @pytest.mark.parametrize("key", ["hex8_2p", "square8_3p"])
