@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 KIND = "checkpoint"
 STATE_KIND = "training"  # states of runs under way, from which they go on
-_PROBES = 32  # decisions whose outputs a reload must repeat
+_PROBES = 8  # decisions whose outputs a reload must repeat
 _SMALLER = {"hexagonal": "hex8", "square19": "square8"}  # board of the same shape to start from
 
 
@@ -193,7 +193,7 @@ def _probe(window: Window, checkpoint: Checkpoint) -> list[float]:
 
     encoded = select(window.encoded, np.arange(min(_PROBES, window.samples)), window.config.board)
     policy, value = evaluate(checkpoint, encoded, window.config.board)
-    return [round(number, 4) for number in np.concatenate((policy[:_PROBES], value[:, 0])).tolist()]
+    return [round(number, 4) for number in np.concatenate((policy, value.ravel())).tolist()]
 
 
 def newest_candidate(vault: Vault, config: Config) -> Card:
