@@ -116,6 +116,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--vault", help="default: a temporary folder")
     parser.add_argument("--out", type=Path, help="also write the lines to this file")
+    parser.add_argument("--warm-vault", help="bring the champions of other configs along, to start from")
     parser.add_argument(
         "--search-games", type=int, default=0, help="besides, so many games against search:heuristic:64"
     )

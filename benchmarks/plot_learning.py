@@ -14,6 +14,7 @@ import matplotlib as mpl
 
 mpl.use("svg")
 mpl.rcParams["svg.hashsalt"] = "ringrift"  # the same data gives the same file
+mpl.rcParams["svg.fonttype"] = "none"  # words stay words
 
 import matplotlib.pyplot as plt  # noqa: E402 - after the backend is chosen
 

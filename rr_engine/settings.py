@@ -171,6 +171,7 @@ class MatchSettings(Section):
 
     pairs: Count = 200  # pairs against the heuristic, of who may become champion
     anchor_pairs: Count = 50  # pairs against the weaker anchors, and against the heuristic of who fails the gate
+    mastered_pairs: Count = 10  # pairs against random and greedy once somebody has mastered them (`curriculum`)
     search_anchor_pairs: Natural = 10  # pairs against search:heuristic:64, of who may become champion; 0: none
     opening_decisions: Natural = 6  # decisions sampled at random before the players take over
     temperature: Temperature = 0.0  # of the move choice, after the opening
@@ -189,9 +190,13 @@ class GateSettings(Section):
     elo1: Elo = 45.0  # Elo of the hypothesis "better"
     alpha: Share = 0.05  # chance to promote a candidate that is no better
     beta: Share = 0.05  # chance to refuse a candidate that is better
-    wave_pairs: Count = 25  # pairs played before the test looks again
+    wave_pairs: Count = 50  # pairs played before the test looks again; with more seats, as many games
     max_pairs: Count = 400  # pairs after which the test ends undecided: not promoted
     anchor_margin: Share = 0.05  # win rate a candidate may lose against the heuristic, by its lower bound
+
+    def wave_groups(self, seats: int) -> int:
+        """Groups of one opening from every seat that are played before the test looks again."""
+        return min(self.max_pairs, max(1, 2 * self.wave_pairs // seats))
 
     def __post_init__(self) -> None:
         if not self.elo0 < self.elo1:

@@ -60,8 +60,7 @@ def rate_candidate(
         if may_be_crowned and not _is_known(vault, config, champion.card.sha256, opponent):
             evening.play(REMATCH, opponent, player(HEURISTIC, config), pairs=settings.match.pairs)
     for name in ANCHORS:
-        many = name == HEURISTIC and may_be_crowned
-        pairs = settings.match.pairs if many else settings.match.anchor_pairs
+        pairs = _pairs(vault, config, settings, anchor=name, may_be_crowned=may_be_crowned)
         evening.play(name, candidate, player(name, config), pairs=pairs)
     if may_be_crowned and settings.match.search_anchor_pairs:
         anchor = player(SEARCH_ANCHOR, config)
@@ -82,6 +81,16 @@ def rate_candidate(
     return Rated(matches_card, ratings_card, evening.summary(), ratings)
 
 
+def _pairs(vault: Vault, config: Config, settings: Settings, *, anchor: str, may_be_crowned: bool) -> int:
+    """How often a candidate meets an anchor: one that was mastered before only keeps ratings connected."""
+    if anchor == HEURISTIC:
+        return settings.match.pairs if may_be_crowned else settings.match.anchor_pairs
+    least, rate = settings.curriculum.mastered_games, settings.curriculum.mastered_win_rate
+    past = [card.facts["results"][anchor] for card in vault.cards(MATCHES_KIND, config.key)]
+    mastered = any(result["games"] >= least and result["score"] >= rate for result in past)
+    return settings.match.mastered_pairs if mastered else settings.match.anchor_pairs
+
+
 @dataclass
 class _Evening:
     """The matches of one evaluation, as they are played."""
@@ -100,7 +109,7 @@ class _Evening:
     def duel(self, a: Player, b: Player, settings: Settings) -> Ruling:
         """Groups of games against the champion, in waves until they decide."""
         began = time.perf_counter()
-        wave = min(settings.gate.wave_pairs, settings.gate.max_pairs) * self.config.players
+        wave = settings.gate.wave_groups(self.config.players) * self.config.players
         result = self._match(a, b, games=wave)
         while (ruling := sequential_test(result.groups, seats=result.seats, settings=settings.gate)) == Ruling.OPEN:
             if self.on_result is not None:

@@ -57,6 +57,18 @@ def test_who_fails_against_the_champion_meets_the_heuristic_for_a_rating_only(va
     assert crown.decide(vault, HEX, SETTINGS).decision == "kept"
 
 
+def test_an_anchor_once_mastered_is_met_less_often(vault: Vault):
+    kept(vault, HEX, 2)
+    easy = replace(SETTINGS.curriculum, mastered_games=4, mastered_win_rate=0.0)
+    settings = replace(SETTINGS, curriculum=easy, match=replace(SETTINGS.match, mastered_pairs=1))
+    assert games_of(rating.rate_candidate(vault, HEX, settings)) == {
+        "champion": 8,
+        "random": 2,
+        "greedy": 2,
+        "heuristic": 4,
+    }
+
+
 def test_who_beats_the_champion_meets_all_and_old_knowledge_is_renewed(vault: Vault, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(rating, "sequential_test", lambda *_, **__: Ruling.BETTER)
     champion = vault.pointer(HEX.key)

@@ -99,7 +99,7 @@ def test_the_ratio_agrees_with_the_normal_approximation():
 def simulated(elo: float, *, seats: int, tests: int) -> tuple[float, float]:
     """(share promoted, mean games) where openings favour seats at random, as the stage plays: wave after wave."""
     rng = np.random.default_rng(seats)
-    wave = GATE.wave_pairs
+    wave = GATE.wave_groups(seats)
     strength = np.exp(elo / ELO_PER_NAT)
     promoted = played = 0
     for _ in range(tests):

@@ -1,0 +1,41 @@
+"""The benchmarks that take minutes run for real, on settings that make them short."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = ROOT / "tests" / "data" / "tiny.toml"
+
+
+def test_learning_turns_the_real_loop_and_ends_with_a_match(tmp_path: Path):
+    out = tmp_path / "learning.jsonl"
+    environ = os.environ | {"RR_SETTINGS": str(TINY)}
+    command = [sys.executable, "benchmarks/learning.py", "--config", "square8_3p", "--minutes", "0.01"]
+    ran = subprocess.run(
+        [*command, "--vault", str(tmp_path / "vault"), "--out", str(out)],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    turn, last = (json.loads(line) for line in ran.stdout.splitlines())
+    assert json.loads(out.read_text().splitlines()[-1]) == last
+    assert turn["generation"] == 0
+    assert turn["new_games_by"] == "heuristic"
+    assert 0 < turn["evaluation_share"] < 1
+    assert {"config", "minutes", "win_rate", "wilson_low", "games", "games_generated", "champion_hash"} <= set(last)
+    assert last["games"] >= 400
+    assert last["games_generated"] == 8
+    plotted = tmp_path / "learning.svg"
+    subprocess.run(
+        [sys.executable, "benchmarks/plot_learning.py", str(out), "--out", str(plotted)], cwd=ROOT, check=True
+    )
+    assert "first places against the heuristic" in plotted.read_text()
