@@ -25,7 +25,7 @@ from rr_engine.boards import CONFIGS, Config
 from rr_engine.players import player
 from rr_engine.players.stored import champion_of, match_player
 from rr_engine.settings import Settings, load
-from rr_engine.stages import candidate, dataset, games, rating
+from rr_engine.stages import candidate, dataset, evaluations, games
 from rr_engine.vault import Vault
 
 STAGES = ("games_db", "npz_dataset", "checkpoint", "elo", "champion", "curriculum")
@@ -66,9 +66,9 @@ class Loop:
     def generation(self, turn: int, seconds: Mapping[str, float]) -> dict[str, Any]:
         """What one turn brought."""
         trained = candidate.newest_candidate(self.vault, self.config)
-        matches = rating.newest_matches(self.vault, self.config)
+        matches = evaluations.newest_matches(self.vault, self.config)
         champion = champion_of(self.vault, self.config)
-        standing = rating.standing_of(self.vault, self.config, trained.sha256)
+        standing = evaluations.standing_of(self.vault, self.config, trained.sha256)
         assert champion is not None and standing is not None
         batch = games.newest_batch(self.vault, self.config)
         best = trained.facts["epochs"][trained.facts["best_epoch"]]

@@ -79,6 +79,17 @@ class Board:
         return self.spec.extent + 1 if self.is_hex else 1
 
     @cached_property
+    def centrality(self) -> NDArray[np.float64]:
+        """[cells + 1]: 1 in the middle of the board, 0 at its edge and outside."""
+        half = self.spec.extent if self.is_hex else (self.spec.extent - 1) / 2
+        middle = 0.0 if self.is_hex else half
+        weights = np.zeros(self.cells + 1)
+        for cell, (x, y) in enumerate(self.coordinates):
+            off = (x - middle, y - middle, (x + y) if self.is_hex else 0)
+            weights[cell] = 1 - max(map(abs, off)) / half
+        return weights
+
+    @cached_property
     def symmetries(self) -> NDArray[np.int16]:
         """[8 or 12, cells]: image of each cell under D4 or D6, the identity first (rules 8)."""
         images = _square_images(self.spec.extent) if not self.is_hex else _hex_images()

@@ -78,6 +78,7 @@ Rate = Annotated[float, Between(0, 1)]
 Factor = Annotated[float, Between(0, 10)]
 Temperature = Annotated[float, Between(0, 10)]
 Elo = Annotated[float, Between(-1000, 1000)]
+Anchor = Annotated[str, Form(r"random|greedy|heuristic", "random, greedy or heuristic")]
 WarmStart = Annotated[str, Form(r"auto|none|[a-z]+[0-9]*_[234]p", "auto, none or a config such as hex8_2p")]
 
 
@@ -102,6 +103,8 @@ class SelfplaySettings(Section):
     simulations: Count = 32  # of a full search, whose policy is learned
     cheap_simulations: Natural = 8  # of a cheap search, which only moves the game on
     full_share: Share = 0.25  # of the decisions that get a full search
+    opponent_share: Share = 0.5  # of a champion's games that are against another player
+    opponent: Anchor = "heuristic"  # that player, as long as there is no plan
     games_at_once: Count = 512  # side by side: many keep the network's batches large
     seed: Natural = 0  # root of all random numbers of the run
 
@@ -123,7 +126,7 @@ class DatasetSettings(Section):
     max_generations: Count = 3  # champions; games of players further behind are left out
     max_samples: Count = 500_000  # decisions in one window, newest first
     max_memory_gb: Amount = 6.0  # of one window in use: what limits it on large boards
-    least_samples: Count = 30_000  # decisions up to which the window takes all there is
+    least_samples: Count = 250_000  # decisions up to which the window takes all there is
     growth: Share = 0.75  # exponent of the window's growth with the decisions made, from there on
     silent_share: Share = 0.25  # of the decisions without a policy target, kept for their value
     validation_share: Share = 0.1  # of the games (never of single decisions) kept from training
@@ -192,7 +195,9 @@ class GateSettings(Section):
     beta: Share = 0.05  # chance to refuse a candidate that is better
     wave_pairs: Count = 50  # pairs played before the test looks again; with more seats, as many games
     max_pairs: Count = 400  # pairs after which the test ends undecided: not promoted
-    anchor_margin: Share = 0.05  # win rate a candidate may lose against the heuristic, by its lower bound
+    restart_elo: Amount = 50.0  # a candidate so far behind the champion is given up: training restarts from the latter
+    restart_games: Count = 50  # games between them that this must rest on
+    anchor_margin: Share = 0.08  # win rate a candidate may lose against the heuristic, by its lower bound
 
     def wave_groups(self, seats: int) -> int:
         """Groups of one opening from every seat that are played before the test looks again."""

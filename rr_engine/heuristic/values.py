@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from rr_engine.boards import Board, Config
 from rr_engine.heuristic import evaluation
 from rr_engine.heuristic.source import code_digest
-from rr_engine.heuristic.weights import BEAM, FEATURES, SOFTNESS, WEIGHTS, centrality, openings
+from rr_engine.heuristic.weights import BEAM, FEATURES, SOFTNESS, WEIGHTS, openings
 from rr_engine.kernels import layout
+from rr_engine.kernels import measure as kernels
 
 Floats = NDArray[np.float64]
 
-HEURISTIC_HASH = code_digest(f"{__package__}.evaluation", f"{__package__}.weights")
+HEURISTIC_HASH = code_digest("rr_engine.kernels.measure", f"{__package__}.evaluation", f"{__package__}.weights")
 
 
 def fill_values(
@@ -47,7 +48,7 @@ def _desk(config: Config) -> evaluation.Desk:
     longest = config.legal_capacity
     return evaluation.Desk(
         weights=WEIGHTS,
-        centre=_centre(config.board),
+        centre=config.board.centrality,
         openings=_openings(config.board),
         spare=np.empty(2, config.board.state_dtype),
         scratch=np.zeros(1, layout.SCRATCH),
@@ -72,13 +73,8 @@ def measure(config: Config, state: NDArray[np.void]) -> dict[str, list[float]]:
     """Every feature of a position by name, one number per seat: what the weights are multiplied with."""
     found = np.empty((layout.MAX_SEATS, len(FEATURES)))
     rows = np.zeros(layout.MAX_ROWS, np.int64)
-    evaluation.measure(config.board.geometry[0], state[0], rows, _centre(config.board), found)
+    kernels.measure(config.board.geometry[0], state[0], rows, config.board.centrality, found)
     return {name: found[: config.players, column].tolist() for column, name in enumerate(FEATURES)}
-
-
-@cache
-def _centre(place: Board) -> Floats:
-    return centrality(place)
 
 
 @cache

@@ -64,20 +64,9 @@ _OPENING_CENTRE = {"square": 15.0, "hex": -15.0}  # stack in the middle, less to
 _OPENING_PAR = {"square": 28.0, "hex": 10.0}
 
 
-def centrality(place: Board) -> NDArray[np.float64]:
-    """[cells + 1]: 1 in the middle of the board, 0 at its edge and outside."""
-    half = place.spec.extent if place.is_hex else (place.spec.extent - 1) / 2
-    middle = 0.0 if place.is_hex else half
-    weights = np.zeros(place.cells + 1)
-    for cell, (x, y) in enumerate(place.coordinates):
-        off = (x - middle, y - middle, (x + y) if place.is_hex else 0)
-        weights[cell] = 1 - max(map(abs, off)) / half
-    return weights
-
-
 def openings(place: Board) -> NDArray[np.float64]:
     """[2, cells + 1]: points above par of the opponent's stack on a cell, of one ring and of more."""
-    worth = _OPENING_CENTRE[place.spec.shape] * centrality(place) - _OPENING_PAR[place.spec.shape]
+    worth = _OPENING_CENTRE[place.spec.shape] * place.centrality - _OPENING_PAR[place.spec.shape]
     for cell, (x, y) in enumerate(place.coordinates):
         neighbours = sum((x + dx, y + dy) in place.cell_of for dx, dy in place.directions)
         worth[cell] += _OPENING_CORNER * (neighbours == 3)

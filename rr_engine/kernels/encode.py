@@ -8,8 +8,11 @@ which stand in ascending order, and a region, of which any cell may be named.
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
+from rr_engine.kernels import measure as m
 from rr_engine.kernels.bits import popcount
 from rr_engine.kernels.jit import entry, kernel
 from rr_engine.kernels.layout import (
@@ -29,6 +32,7 @@ from rr_engine.kernels.layout import (
     STACK,
     SWAP,
 )
+from rr_engine.kernels.reach import stretch
 from rr_engine.kernels.turn import advance
 
 # Planes, one byte per cell. Each name with a 4 stands for relative seats 0..3.
@@ -44,11 +48,30 @@ PRESENT = 7  # among them
 _PHASE = PER_SEAT * MAX_SEATS  # 9, one hot
 _PLAYERS = _PHASE + 9  # 3, one hot
 _REST = _PLAYERS + 3  # long lines, recovery turn, acted, pie rule open, board size
-NUMBERS = _REST + 5
+_MEASURED = _REST + 5  # per relative seat: every feature of `kernels.measure`
+NUMBERS = _MEASURED + m.FEATURES * MAX_SEATS
+# What a feature is divided by, where a seat has 18 rings: twice its standard deviation in heuristic games, at least 1.
+_USUAL_RINGS = 18.0
+_USUAL = np.ones(m.FEATURES)
+_USUAL[[m.ELIMINATED, m.CLOSURE, m.TERRITORY, m.LINE_POTENTIAL, m.CAP_HEIGHT]] = (10, 4, 3, 2, 4)
+_USUAL[[m.STACK_HEIGHT, m.EXPANSION, m.MOBILITY, m.STACK_MOBILITY, m.HAND, m.MARKER]] = (5, 7, 24, 7, 10, 3)
+_IS_SHARE = np.zeros(m.FEATURES, np.bool_)  # features that do not grow with the number of rings
+_IS_SHARE[[m.VICTORY, m.NO_STACKS, m.SINGLE_STACK, m.RECOVERY_ELIGIBLE, m.FORCED_RISK, m.TEMPO]] = True
+_IS_SHARE[[m.RING_THRESHOLD, m.TERRITORY_THRESHOLD, m.VICTORY_PROXIMITY]] = True
+_IS_SHARE[[m.OPPONENT_VICTORY, m.TERRITORY_SAFETY]] = True
+_USUAL[m.CHAIN_RISK] = np.inf  # left out: whose it is depends on the order of directions, which symmetries change
 
 MOVE_KINDS = 14
 MOVE_CELLS = 3  # from or on, to, and the third cell of a capture or slide; `cells` where there is none
 MOVE_FACTS = 4  # size of what is placed, collapsed or claimed; own, then others' markers on the way; steps
+
+
+class Desk(NamedTuple):
+    """What encoding needs besides the game: a table to read and memory to work in."""
+
+    centre: Any  # [cells + 1] `Board.centrality`
+    rows: Any  # [MAX_ROWS] int64
+    features: Any  # [MAX_SEATS, measure.FEATURES]
 
 
 @kernel
@@ -102,29 +125,36 @@ def _encode_numbers(g, s, numbers):
 
 
 @kernel
-def _encode_state(g, s, planes, numbers):
+def _encode_measures(g, s, desk, numbers):
+    m.measure(g, s, desk.rows, desk.centre, desk.features)
+    more_rings = s["rings_per_seat"] / _USUAL_RINGS
+    for relative in range(s["seats"]):
+        seat = (s["player"] + relative) % s["seats"]
+        base = _MEASURED + relative * m.FEATURES
+        for feature in range(m.FEATURES):
+            usual = _USUAL[feature] if _IS_SHARE[feature] else _USUAL[feature] * more_rings
+            numbers[base + feature] = desk.features[seat, feature] / usual
+
+
+@kernel
+def _encode_state(g, s, desk, planes, numbers):
     """Fill `planes` [cells + 1, PLANES] and `numbers` [NUMBERS] (both zero before) with what the mover sees."""
     for cell in range(g["cells"]):
         _encode_cell(g, s, cell, planes)
     if s["active"] >= 0:
         planes[s["active"], _ACTIVE] = 1
     _encode_numbers(g, s, numbers)
+    _encode_measures(g, s, desk, numbers)
 
 
 @kernel
 def _encode_way(g, s, start, end, facts):
     """Add what a stack passes between two cells of a line: own and others' markers, and the steps."""
-    axis = 0
-    while g["line_of"][start, axis] != g["line_of"][end, axis]:
-        axis += 1
-    line = np.int64(g["line_of"][start, axis])
-    low = min(np.int64(g["pos_of"][start, axis]), np.int64(g["pos_of"][end, axis]))
-    high = max(np.int64(g["pos_of"][start, axis]), np.int64(g["pos_of"][end, axis]))
-    between = (1 << high) - (2 << low)
+    line, between, steps = stretch(g, start, end)
     for seat in range(s["seats"]):
         passed = popcount(np.int64(s["marks"][seat, line]) & between)
         facts[1 if seat == s["player"] else 2] += passed / 4.0
-    facts[3] += (high - low) / 8.0
+    facts[3] += steps / 8.0
 
 
 @kernel
@@ -178,23 +208,23 @@ def _encode_move(g, s, move, cells, facts):
 
 
 @entry
-def encode_positions(g, states, moves, offsets, planes, numbers, kinds, cells, facts):
+def encode_positions(g, states, moves, offsets, desk, planes, numbers, kinds, cells, facts):
     """Encode `states` (none of them over) and their legal `moves`, ragged by `offsets`, a row each."""
     for index in range(len(states)):
-        _encode_state(g, states[index], planes[index], numbers[index])
+        _encode_state(g, states[index], desk, planes[index], numbers[index])
         for row in range(offsets[index], offsets[index + 1]):
             kinds[row] = _encode_move(g, states[index], moves[row], cells[row], facts[row])
 
 
 @entry
-def encode_game(g, s, scratch, out, played, wanted, planes, numbers, kinds, cells, facts):
+def encode_game(g, s, scratch, out, played, wanted, desk, planes, numbers, kinds, cells, facts):
     """Replay `played` on `s` and encode the decisions that are `wanted`; returns (decisions, legal moves) encoded."""
     rows = 0
     moves = 0
     n = advance(g, s, scratch, NO_MOVE, out)
     for index in range(len(played)):
         if wanted[index]:
-            _encode_state(g, s, planes[rows], numbers[rows])
+            _encode_state(g, s, desk, planes[rows], numbers[rows])
             for legal in range(n):
                 kinds[moves] = _encode_move(g, s, out[legal], cells[moves], facts[moves])
                 moves += 1

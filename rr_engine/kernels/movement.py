@@ -9,7 +9,7 @@ from rr_engine.kernels.cells import change_stack, collapse, drop_stack, lift_sta
 from rr_engine.kernels.jit import kernel
 from rr_engine.kernels.layout import BACKWARD, CAPTURE, FORWARD, MARKER, PLAIN, RING_BITS
 from rr_engine.kernels.moves import pack
-from rr_engine.kernels.reach import capture_room, passable_run
+from rr_engine.kernels.reach import capture_room, passable_run, stretch
 
 
 @kernel
@@ -73,13 +73,7 @@ def list_moves(g, s, out, n):
 @kernel
 def _pass_over(g, s, start, end, seat):
     """Markers strictly between two cells of a line: own ones collapse, others turn (rules 5.2 (2))."""
-    axis = 0
-    while g["line_of"][start, axis] != g["line_of"][end, axis]:
-        axis += 1
-    line = np.int64(g["line_of"][start, axis])
-    low = min(np.int64(g["pos_of"][start, axis]), np.int64(g["pos_of"][end, axis]))
-    high = max(np.int64(g["pos_of"][start, axis]), np.int64(g["pos_of"][end, axis]))
-    between = (1 << high) - (2 << low)
+    line, between, _ = stretch(g, start, end)
     own = np.int64(s["marks"][seat, line]) & between
     for other in range(s["seats"]):
         if other != seat:

@@ -18,6 +18,17 @@ def passable_run(blocked, pos, step):
 
 
 @kernel
+def stretch(g, start, end):
+    """Of two cells in a line: (line, its positions strictly between them as bits, steps from one to the other)."""
+    axis = 0
+    while g["line_of"][start, axis] != g["line_of"][end, axis]:
+        axis += 1
+    first, last = np.int64(g["pos_of"][start, axis]), np.int64(g["pos_of"][end, axis])
+    low, high = min(first, last), max(first, last)
+    return np.int64(g["line_of"][start, axis]), (1 << high) - (2 << low), high - low
+
+
+@kernel
 def capture_room(g, s, line, pos, step, cap):
     """Passable cells behind the stack at `pos` of `line`, if an attacker with `cap` may jump it, else 0."""
     target = np.int64(g["cell_at"][line, pos])

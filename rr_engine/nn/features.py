@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rr_engine.boards import Board, Config
-from rr_engine.kernels.encode import MOVE_CELLS, MOVE_FACTS, NUMBERS, PLANES, encode_positions
-from rr_engine.kernels.layout import MAX_SEATS
+from rr_engine.kernels.encode import MOVE_CELLS, MOVE_FACTS, NUMBERS, PLANES, Desk, encode_positions
+from rr_engine.kernels.layout import MAX_ROWS, MAX_SEATS
+from rr_engine.kernels.measure import FEATURES
 
-FEATURE_VERSION = 2  # of `kernels.encode`: a network reads only what it was trained on
+FEATURE_VERSION = 3  # of `kernels.encode`: a network reads only what it was trained on
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,13 @@ def _arrays(room: Encoded) -> tuple[NDArray[Any], ...]:
 def encode(config: Config, states: NDArray[np.void], moves: NDArray[np.int64], offsets: NDArray[np.int64]) -> Encoded:
     """Encode `states`, none over, with their legal `moves` (ragged by `offsets`)."""
     room = _room(config.board, offsets)
-    encode_positions(config.board.geometry[0], states, moves, offsets, *_arrays(room))
+    encode_positions(config.board.geometry[0], states, moves, offsets, desk(config.board), *_arrays(room))
     return room
+
+
+def desk(board: Board) -> Desk:
+    """What the encoding kernels work with; not for two threads at once."""
+    return Desk(board.centrality, np.zeros(MAX_ROWS, np.int64), np.zeros((MAX_SEATS, FEATURES)))
 
 
 def relative_seats(seats: NDArray[np.int8], values: NDArray[np.float32]) -> NDArray[np.float32]:

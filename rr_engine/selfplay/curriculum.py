@@ -8,7 +8,8 @@ from typing import Any
 
 from rr_engine.settings import CurriculumSettings
 
-STAGES = ("random", "greedy", "heuristic", "champion")  # opponents to master, in order
+ANCHORS = ("random", "greedy", "heuristic")
+STAGES = (*ANCHORS, "champion")  # opponents to master, in order
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,11 @@ class CurriculumState:
     def opponent(self) -> str:
         """Who is to be mastered now."""
         return STAGES[self.stage]
+
+    @property
+    def sparring_partner(self) -> str:
+        """Who sits opposite in part of the games: the opponent of the stage, the last anchor once all are mastered."""
+        return ANCHORS[min(self.stage, len(ANCHORS) - 1)]
 
     def facts(self) -> dict[str, Any]:
         """The same as JSON."""

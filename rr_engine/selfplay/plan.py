@@ -22,6 +22,7 @@ class ConfigFacts:
     elo_per_day: float  # slope of the champions' ratings
     curriculum_weight: float
     exploration: float
+    opponent: str  # of the curriculum
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class PlanRow:
     games: int
     simulations: int  # per move; 0: no search
     temperature: float
+    opponent: str  # in part of a champion's games
     priority: float  # from 0 to 1, before floor and cap
     reason: str
 
@@ -71,6 +73,7 @@ def make_plan(facts: Sequence[ConfigFacts], settings: PlanSettings, selfplay: Se
             games=max(1, round(settings.games * share)),
             simulations=0,
             temperature=selfplay.temperature * config.exploration,
+            opponent=config.opponent,
             priority=priority,
             reason=_reason(terms),
         )

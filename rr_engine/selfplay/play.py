@@ -37,6 +37,7 @@ class _Notes:
 
     seed: int
     opening: int  # decisions to make at random first
+    own: int | None  # the agent's place, where an opponent has all others; None: the agent has all
     legal: list[int] = field(default_factory=list[int])
     phases: list[int] = field(default_factory=list[int])
     seats: list[int] = field(default_factory=list[int])
@@ -49,12 +50,16 @@ def play_games(
     config: Config,
     agent: Player,
     *,
+    opponent: Player | None = None,
     seeds: range,
     generation: int,
     settings: SelfplaySettings,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[list[GameRecord]]:
     """One game per seed of `agent` against itself, `shard_games` games at a time, in the order of their seeds.
+
+    With an `opponent`, about `opponent_share` of the games are against it instead: the agent has one place, from game
+    to game another, the opponent all others. What the opponent thinks is no policy target.
 
     Up to `games_at_once` go on side by side: where one ends the next seed begins. The same arguments give the same
     games. Each starts with `opening_decisions` random decisions or down to half as many, which carry no policy target,
@@ -64,34 +69,36 @@ def play_games(
     hot = round(settings.temperature_share * typical_decisions(config))
     dice = player("random", config)
     waiting = iter(seeds)
+    share = 0.0 if opponent is None else settings.opponent_share
     begun = list(islice(waiting, settings.games_at_once))
     table = Table(config, np.array([_bits(seed) for seed in begun], np.uint64))
-    notes = [_begin(seed, settings) for seed in begun]
+    notes = [_begin(config, seed, settings, share) for seed in begun]
     finished: dict[int, GameRecord] = {}
     kept, ended, decisions = seeds.start, 0, 0
     while len(table.running):
         running, made = table.running, table.decisions[table.running]
         positions = table.positions(np.where(made < hot, settings.temperature, settings.temperature_late))
         opening = made < [notes[game].opening for game in running.tolist()]
+        guest = _is_guest(table, notes) & ~opening
         moves = dice.choose(positions).moves
-        if not opening.all():
-            asked = np.flatnonzero(~opening)
-            choice = agent.choose(positions.take(asked))
-            moves[asked] = choice.moves
-            _note(notes, table, positions, choice, asked)
         _note(notes, table, positions, _UNTHOUGHT, np.flatnonzero(opening))
+        for who, asked in ((agent, np.flatnonzero(~opening & ~guest)), (opponent, np.flatnonzero(guest))):
+            if who is not None and len(asked):
+                choice = who.choose(positions.take(asked))
+                moves[asked] = choice.moves
+                _note(notes, table, positions, choice if who is agent else _UNTHOUGHT, asked)
         table.step(moves)
         decisions += len(running)
         over = np.setdiff1d(running, table.running)
         for game in over.tolist():
-            finished[notes[game].seed] = _record(config, agent, generation, table, game, notes[game])
+            finished[notes[game].seed] = _record(config, agent, opponent, generation, table, game, notes[game])
         ended += len(over)
         following = list(islice(waiting, len(over)))
         if following:
             places = over[: len(following)]
             table.deal(places, np.array([_bits(seed) for seed in following], np.uint64))
             for game, seed in zip(places.tolist(), following, strict=True):
-                notes[game] = _begin(seed, settings)
+                notes[game] = _begin(config, seed, settings, share)
         if on_progress is not None:
             on_progress(ended, decisions)
         while (shard := range(kept, min(kept + settings.shard_games, seeds.stop))) and finished.keys() >= set(shard):
@@ -99,14 +106,26 @@ def play_games(
             kept = shard.stop
 
 
-def _begin(seed: int, settings: SelfplaySettings) -> _Notes:
+def _begin(config: Config, seed: int, settings: SelfplaySettings, opponent_share: float) -> _Notes:
     shortest = settings.opening_decisions // 2
-    return _Notes(seed, shortest + _bits(seed) % (settings.opening_decisions - shortest + 1))
+    opening, against, own = np.random.SeedSequence(seed).generate_state(4, np.uint64)[1:].tolist()
+    return _Notes(
+        seed,
+        opening=shortest + opening % (settings.opening_decisions - shortest + 1),
+        own=own % config.players if against < opponent_share * 2.0**64 else None,
+    )
 
 
 def _bits(seed: int) -> int:
     """Well mixed bits of a seed, never 0."""
     return int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]) | 1
+
+
+def _is_guest(table: Table, notes: list[_Notes]) -> NDArray[np.bool_]:
+    """[running games]: whether the opponent is to decide, wherever the pie rule has put it."""
+    at_turn = np.where(table.swapped, 1 - table.players, table.players)  # where who is to move sat at the start
+    own = [notes[game].own for game in table.running.tolist()]
+    return np.array([place is not None and place != at for place, at in zip(own, at_turn.tolist(), strict=True)], bool)
 
 
 def _note(notes: list[_Notes], table: Table, positions: Positions, choice: Choice, asked: NDArray[np.int64]) -> None:
@@ -129,17 +148,22 @@ def _note(notes: list[_Notes], table: Table, positions: Positions, choice: Choic
         note.values.append(unknown if values is None else values[index])
 
 
-def _record(config: Config, agent: Player, generation: int, table: Table, game: int, note: _Notes) -> GameRecord:
+def _record(
+    config: Config, agent: Player, opponent: Player | None, generation: int, table: Table, game: int, note: _Notes
+) -> GameRecord:
     state = table.states[game : game + 1]
     outcome = outcome_of(state)
     assert outcome is not None  # the table stepped it to its end
+    players = [agent] * config.players
+    if opponent is not None and note.own is not None:
+        players = [agent if place == note.own else opponent for place in range(config.players)]
     return GameRecord(
         config=config,
         seed=note.seed,
         pie=config.players == 2,
         swapped=bool(state[0]["swapped"]),
-        players=(agent.name,) * config.players,
-        player_hashes=(agent.digest,) * config.players,
+        players=tuple(who.name for who in players),
+        player_hashes=tuple(who.digest for who in players),
         generation=generation,
         opening=min(note.opening, len(note.legal)),
         moves=np.array(table.histories[game], np.int64),

@@ -13,9 +13,9 @@ import numpy as np
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.errors import DataError
 from rr_engine.nn.features import FEATURE_VERSION
+from rr_engine.players.stored import KIND, champion_of, load
 from rr_engine.settings import NetworkSettings, Settings
-from rr_engine.stages import dataset, games
-from rr_engine.stages.champion import champion_of, load
+from rr_engine.stages import dataset, evaluations, games
 from rr_engine.training.symmetry import select
 from rr_engine.training.window import Window
 from rr_engine.vault import Card, Vault
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from rr_engine.nn.checkpoint import Checkpoint
     from rr_engine.training.report import Epoch, Progress, TrainingResult
 
-KIND = "checkpoint"
 STATE_KIND = "training"  # states of runs under way, from which they go on
 _PROBES = 8  # decisions whose outputs a reload must repeat
 _SMALLER = {"hexagonal": "hex8", "square19": "square8"}  # board of the same shape to start from
@@ -91,19 +90,27 @@ def make_candidate(
 
 
 def starting_card(vault: Vault, config: Config, settings: Settings) -> Card | None:
-    """Whose weights a training starts from: a champion of the wanted size, None for new weights.
+    """Whose weights a training starts from: a network of the wanted size, None for new weights.
 
-    The champion of `config` itself comes first. Without one, `training.warm_start` decides: `none`, one config by
-    name, or `auto`, the first champion among the same board with other seat counts, the nearest first, then the
-    smaller board of the same shape likewise.
+    The newest candidate of `config` goes on learning, promoted or not, unless it was never evaluated or fell far behind
+    the champion; then the champion comes first. Without one, `training.warm_start` decides: `none`, one config by name,
+    or `auto`, the first champion among the same board with other seat counts, the nearest first, then the smaller board
+    of the same shape likewise.
     """
+    fitting = (card for card in _starts(vault, config, settings) if _size_of(vault, card) == settings.network)
+    return next(fitting, None)
+
+
+def _starts(vault: Vault, config: Config, settings: Settings) -> Iterator[Card]:
+    """Networks to start from, the best first, whatever their size."""
+    newest = vault.cards(KIND, config.key)[-1:]
+    if newest and evaluations.is_far_behind(vault, config, newest[0].sha256, settings.gate) is False:
+        yield newest[0]
     chosen = settings.training.warm_start
     others = [Config.parse(chosen)] if chosen not in ("auto", "none") else list(_relatives(config, chosen))
     for other in (config, *others):
-        champion = champion_of(vault, other)
-        if champion is not None and _size_of(vault, champion.card) == settings.network:
-            return champion.card
-    return None
+        if (champion := champion_of(vault, other)) is not None:
+            yield champion.card
 
 
 def _relatives(config: Config, chosen: str) -> Iterator[Config]:
@@ -118,7 +125,7 @@ def _relatives(config: Config, chosen: str) -> Iterator[Config]:
 
 
 def _size_of(vault: Vault, card: Card) -> NetworkSettings | None:
-    """Of a champion's network; None where it sees other features than are made now."""
+    """Of a network; None where it sees other features than are made now."""
     return load(vault, card).settings if card.schema_version == FEATURE_VERSION else None
 
 

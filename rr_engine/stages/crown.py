@@ -12,10 +12,10 @@ from rr_engine.arena.gate import judge
 from rr_engine.boards import Config
 from rr_engine.errors import DataError, VaultError
 from rr_engine.players import Table
+from rr_engine.players.stored import KIND as CHECKPOINT_KIND
 from rr_engine.players.stored import champion_of, load, match_player
 from rr_engine.settings import Settings
-from rr_engine.stages import rating
-from rr_engine.stages.candidate import KIND as CHECKPOINT_KIND
+from rr_engine.stages import evaluations
 from rr_engine.vault import Pointer, Vault
 
 SCHEMA_VERSION = 1
@@ -38,12 +38,12 @@ def decide(vault: Vault, config: Config, settings: Settings) -> Crowned:
     The first checkpoint that loads becomes generation 0. A champion is proven once it won more than half (with more
     seats: more than its share) of its games against the heuristic, by the lower bound.
     """
-    matches = rating.newest_matches(vault, config)
+    matches = evaluations.newest_matches(vault, config)
     results: Mapping[str, Mapping[str, Any]] = matches.facts["results"]
     candidate = vault.card(CHECKPOINT_KIND, config.key, matches.facts["candidate"])
     champion = champion_of(vault, config)
     load(vault, candidate)  # what does not load is never crowned
-    proven = results[rating.HEURISTIC]["wilson_low"] > 1 / config.players
+    proven = results[evaluations.HEURISTIC]["wilson_low"] > 1 / config.players
     if champion is not None and champion.card.sha256 == candidate.sha256:
         return _told("kept", "the candidate is the champion already", champion.pointer)
     verdict = judge(
@@ -75,7 +75,7 @@ def _told(decision: str, reason: str, pointer: Pointer) -> Crowned:
 
 
 def _champion_results(vault: Vault, config: Config, sha256: str) -> Mapping[str, Mapping[str, Any]]:
-    results = rating.champion_results(vault, config, sha256)
+    results = evaluations.champion_results(vault, config, sha256)
     if results is None:
         raise DataError(f"champion {sha256[:12]} of {config.key} was never evaluated")
     return results

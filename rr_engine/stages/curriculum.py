@@ -7,7 +7,7 @@ import json
 from rr_engine.boards import Config
 from rr_engine.selfplay.curriculum import STAGES, CurriculumState, Evaluation, advance
 from rr_engine.settings import CurriculumSettings
-from rr_engine.stages import rating
+from rr_engine.stages import evaluations
 from rr_engine.vault import Card, Vault
 
 KIND = "curriculum"
@@ -22,7 +22,7 @@ def curriculum_of(vault: Vault, config: Config) -> CurriculumState:
 
 def move_on(vault: Vault, config: Config, settings: CurriculumSettings) -> tuple[Card, CurriculumState]:
     """Take the newest evaluation into account; raises DataError if there is none."""
-    card = rating.newest_matches(vault, config)
+    card = evaluations.newest_matches(vault, config)
     pointer = vault.pointer(config.key)
     evaluation = Evaluation(
         candidate=card.facts["candidate"],

@@ -13,7 +13,7 @@ from rr_engine.players.stored import Champion, champion_of
 from rr_engine.render.leaderboard import leaderboard_page
 from rr_engine.selfplay.plan import ConfigFacts, PlanRow, make_plan
 from rr_engine.settings import DatasetSettings, SelfplaySettings, Settings
-from rr_engine.stages import dataset, games, rating
+from rr_engine.stages import dataset, evaluations, games
 from rr_engine.stages.curriculum import curriculum_of
 from rr_engine.stages.dataset import hours_since
 from rr_engine.vault import Card, Vault
@@ -21,7 +21,7 @@ from rr_engine.vault import Card, Vault
 ALL = "all"  # in place of a config
 PLAN_KIND = "plan"
 BOARD_KIND = "leaderboard"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def facts_of(vault: Vault, config: Config, settings: Settings, now: datetime) ->
     shards = vault.cards(games.KIND, config.key)
     datasets = vault.cards(dataset.KIND, config.key)
     champion = champion_of(vault, config)
-    standing = None if champion is None else rating.standing_of(vault, config, champion.card.sha256)
+    standing = None if champion is None else evaluations.standing_of(vault, config, champion.card.sha256)
     curriculum = curriculum_of(vault, config)
     return ConfigFacts(
         config=config.key,
@@ -52,9 +52,10 @@ def facts_of(vault: Vault, config: Config, settings: Settings, now: datetime) ->
         dataset_samples=datasets[-1].rows if datasets else 0,
         samples_wanted=samples_wanted(config, settings.dataset),
         elo_half_width=None if standing is None else (standing["high"] - standing["low"]) / 2,
-        elo_per_day=rating.elo_per_day(vault, config),
+        elo_per_day=evaluations.elo_per_day(vault, config),
         curriculum_weight=curriculum.weight,
         exploration=curriculum.exploration,
+        opponent=curriculum.sparring_partner,
     )
 
 
@@ -79,7 +80,7 @@ def plan_fleet(vault: Vault, settings: Settings) -> Planned:
 
 def newest_plan(vault: Vault) -> Mapping[str, Mapping[str, Any]]:
     """The rows of the newest plan by config; empty before the first."""
-    cards = vault.cards(PLAN_KIND, ALL)
+    cards = [card for card in vault.cards(PLAN_KIND, ALL) if card.schema_version == SCHEMA_VERSION]
     return {row["config"]: row for row in cards[-1].facts["rows"]} if cards else {}
 
 
@@ -88,7 +89,7 @@ def selfplay_order(vault: Vault, config: Config, settings: Settings) -> Selfplay
     row = newest_plan(vault).get(config.key)
     ordered = settings.selfplay
     if row is not None:
-        ordered = replace(ordered, temperature=row["temperature"])
+        ordered = replace(ordered, temperature=row["temperature"], opponent=row["opponent"])
     if ordered.games == 0:
         ordered = replace(ordered, games=ordered.unplanned_games if row is None else row["games"])
     return ordered
@@ -117,7 +118,7 @@ def standings(vault: Vault, now: datetime) -> list[dict[str, Any]]:
     for config in CONFIGS:
         champion = champion_of(vault, config)
         shards = vault.cards(games.KIND, config.key)
-        standing = None if champion is None else rating.standing_of(vault, config, champion.card.sha256)
+        standing = None if champion is None else evaluations.standing_of(vault, config, champion.card.sha256)
         row = plan.get(config.key)
         rows.append(
             {
@@ -139,7 +140,7 @@ def standings(vault: Vault, now: datetime) -> list[dict[str, Any]]:
 
 def ratings_table(vault: Vault, config: Config) -> list[dict[str, Any]]:
     """A row per player of a config, strongest first; raises DataError before the first evaluation."""
-    rating.newest_matches(vault, config)
+    evaluations.newest_matches(vault, config)
     champion = champion_of(vault, config)
     return [
         {
@@ -150,13 +151,13 @@ def ratings_table(vault: Vault, config: Config) -> list[dict[str, Any]]:
             "games": row["games"],
             "": _title(row, champion),
         }
-        for row in rating.ratings_of(vault, config)
+        for row in evaluations.ratings_of(vault, config)
     ]
 
 
 def _title(row: Mapping[str, Any], champion: Champion | None) -> str:
     """What a rating row says of its player."""
-    if champion is None or not rating.is_of(row, champion.card.sha256):
+    if champion is None or not evaluations.is_of(row, champion.card.sha256):
         return ""
     return f"champion, generation {champion.pointer.number}"
 

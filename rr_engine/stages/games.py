@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from rr_engine.boards import Config
 from rr_engine.errors import DataError
+from rr_engine.players import Player, player
+from rr_engine.players.stored import champion_of, selfplay_player
 from rr_engine.records import shard
 from rr_engine.records.record import GameRecord, check_replays
 from rr_engine.selfplay.play import play_games
 from rr_engine.settings import SelfplaySettings, Settings
-from rr_engine.stages.champion import selfplay_agent
 from rr_engine.vault import Card, Claim, Vault
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def make_games(
     whoever started them and even at once. The claim holds what was ordered, and `batch`, a name for the run; shards
     name their claim.
     """
-    agent, generation, parents = selfplay_agent(vault, config, settings)
+    agent, opponent, generation, parents = selfplay_agents(vault, config, settings)
     order = settings.selfplay
     ordered = {"batch": batch, "player": agent.name, "player_hash": agent.digest, "order": asdict(order)}
     claim = vault.claim(config.key, order.games, least=order.seed, facts=ordered)
@@ -58,9 +59,17 @@ def make_games(
     cards: list[Card] = []
     seeds = range(claim.start, claim.stop)
     parts = (seeds[start : start + order.shard_games] for start in range(0, len(seeds), order.shard_games))
-    played = play_games(config, agent, seeds=seeds, generation=generation, settings=order, on_progress=on_progress)
+    played = play_games(
+        config,
+        agent,
+        opponent=opponent,
+        seeds=seeds,
+        generation=generation,
+        settings=order,
+        on_progress=on_progress,
+    )
     for part, records in zip(parts, played, strict=True):
-        cards.append(_keep(vault, config, records, part, parents, claim))
+        cards.append(_keep(vault, config, agent.name, records, part, parents, claim))
     seconds = time.perf_counter() - began
     committed = sum(card.rows for card in cards)
     decisions = sum(card.facts["decisions"] for card in cards)
@@ -68,6 +77,8 @@ def make_games(
         cards=tuple(cards),
         facts={
             "player": agent.name,
+            "opponent": None if opponent is None else opponent.name,
+            **{name: sum(card.facts[name] for card in cards) for name in ("games_against_opponent", "wins_against_it")},
             "generation": generation,
             "claim": claim.number,
             "games": committed,
@@ -81,10 +92,32 @@ def make_games(
     )
 
 
+def selfplay_agents(
+    vault: Vault, config: Config, settings: Settings
+) -> tuple[Player, Player | None, int, tuple[str, ...]]:
+    """(who plays the next games, its opponent in part of them, their generation, hashes of the networks used).
+
+    The champion plays once it is proven, the heuristic until then.
+    """
+    champion = champion_of(vault, config)
+    generation = -1 if champion is None else champion.pointer.number
+    if champion is None or not champion.is_proven:
+        return player("heuristic", config), None, generation, ()
+    agent = selfplay_player(vault, champion.card, settings)
+    return agent, player(settings.selfplay.opponent, config), generation, (champion.card.sha256,)
+
+
 def _keep(
-    vault: Vault, config: Config, records: Sequence[GameRecord], seeds: range, parents: tuple[str, ...], claim: Claim
+    vault: Vault,
+    config: Config,
+    agent: str,
+    records: Sequence[GameRecord],
+    seeds: range,
+    parents: tuple[str, ...],
+    claim: Claim,
 ) -> Card:
     winners = [record.outcome.winner for record in records]
+    mixed = [record for record in records if set(record.players) != {agent}]
     return vault.put(
         KIND,
         config.key,
@@ -98,7 +131,9 @@ def _keep(
             "claim": claim.number,
             "seeds": [seeds.start, seeds.stop],
             "generation": records[0].generation,
-            "player": records[0].players[0],
+            "player": agent,
+            "games_against_opponent": len(mixed),
+            "wins_against_it": sum(record.players[record.agent_at(record.outcome.winner)] == agent for record in mixed),
             "decisions": sum(record.decisions for record in records),
             "distinct": len({record.digest for record in records}),
             "wins_by_seat": [winners.count(seat) for seat in range(config.players)],

@@ -5,30 +5,32 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from rr_engine.arena import MatchResult, PlayedGame, play_match
 from rr_engine.arena.gate import Ruling, sequential_test
-from rr_engine.arena.rating import fit_ratings
 from rr_engine.boards import Config
-from rr_engine.errors import DataError
 from rr_engine.players import Player, player
-from rr_engine.players.stored import SHOWN_DIGITS, champion_of, match_player
+from rr_engine.players.stored import champion_of, match_player
 from rr_engine.settings import MatchSettings, Settings
 from rr_engine.stages.candidate import newest_candidate
+from rr_engine.stages.evaluations import (
+    CHAMPION,
+    HEURISTIC,
+    MATCHES_KIND,
+    RATINGS_KIND,
+    REMATCH,
+    champion_results,
+    newest_matches,
+    ratings_of,
+)
 from rr_engine.vault import Card, Vault
 
-MATCHES_KIND = "matches"
-RATINGS_KIND = "ratings"
 SCHEMA_VERSION = 2
-HEURISTIC = "heuristic"
 ANCHORS = ("random", "greedy", HEURISTIC)  # frozen, met by every candidate; `random` is 0 Elo
 SEARCH_ANCHOR = "search:heuristic:64"  # frozen too, but slow: met by those who may become champion
-CHAMPION = "champion"
-REMATCH = "champion-heuristic"  # the champion against the heuristic, where what is known of it no longer holds
 
 
 @dataclass(frozen=True)
@@ -161,17 +163,6 @@ def _is_known(vault: Vault, config: Config, sha256: str, champion: Player) -> bo
     return known is not None and (known["a"]["digest"], known["b"]["digest"]) == players
 
 
-def champion_results(vault: Vault, config: Config, sha256: str) -> Mapping[str, Mapping[str, Any]] | None:
-    """What the champion reached when it was a candidate, or since then in a rematch, by opponent; None if nothing."""
-    for card in reversed(vault.cards(MATCHES_KIND, config.key)):
-        results = card.facts["results"]
-        if card.facts["champion"] == sha256 and REMATCH in results:
-            return {HEURISTIC: results[REMATCH]}
-        if card.facts["candidate"] == sha256:
-            return results
-    return None
-
-
 def _keep_matches(vault: Vault, config: Config, candidate: Card, champion: str | None, evening: _Evening) -> Card:
     results = evening.results
     games = {name: [_game_facts(game) for game in result.played] for name, result in results.items()}
@@ -198,20 +189,6 @@ def _game_facts(game: PlayedGame) -> dict[str, Any]:
     return {"group": game.group, "seat": game.seat, "winner": game.winner, "won": game.won, "moves": list(game.moves)}
 
 
-def ratings_of(vault: Vault, config: Config) -> list[dict[str, Any]]:
-    """One fit over all matches of a config: a row per player with Elo (random is 0) and 95 % interval."""
-    results = [result for card in vault.cards(MATCHES_KIND, config.key) for result in card.facts["results"].values()]
-    return fit_ratings(results, seats=config.players)
-
-
-def newest_matches(vault: Vault, config: Config) -> Card:
-    """The newest evaluation; raises DataError if there is none."""
-    cards = vault.cards(MATCHES_KIND, config.key)
-    if not cards:
-        raise DataError(f"no evaluation of {config.key} yet: materialise elo first")
-    return cards[-1]
-
-
 def check_rating(vault: Vault, config: Config, settings: MatchSettings) -> tuple[dict[str, Any], list[str]]:
     """(facts, problems) of the newest evaluation: its artefacts are whole and its games differ from each other."""
     card = newest_matches(vault, config)
@@ -231,33 +208,3 @@ def check_rating(vault: Vault, config: Config, settings: MatchSettings) -> tuple
     if missing := [name for name in ANCHORS if name not in games]:
         problems.append(f"no match against {', '.join(missing)}")
     return {"candidate": card.facts["candidate"], "games": card.rows}, problems
-
-
-def standing_of(vault: Vault, config: Config, sha256: str) -> Mapping[str, Any] | None:
-    """The newest rating row of a checkpoint, None if it was never rated.
-
-    It has several, if settings or code have changed how it plays; then the one with the most games.
-    """
-    cards = vault.cards(RATINGS_KIND, config.key)
-    rows = [row for row in (cards[-1].facts["ratings"] if cards else []) if is_of(row, sha256)]
-    return max(rows, key=lambda row: row["games"], default=None)
-
-
-def is_of(row: Mapping[str, Any], sha256: str) -> bool:
-    """Whether a rating row is one of this checkpoint, at whatever number of simulations."""
-    return row["name"].startswith(f"checkpoint:{sha256[:SHOWN_DIGITS]}:")
-
-
-def elo_per_day(vault: Vault, config: Config) -> float:
-    """Slope of the champions' ratings over time, 0 with fewer than two rated champions."""
-    points: list[tuple[float, float]] = []
-    for pointer in vault.pointers(config.key):
-        standing = standing_of(vault, config, pointer.sha256)
-        if standing is not None:
-            points.append((datetime.fromisoformat(pointer.created).timestamp() / 86400, standing["elo"]))
-    if len(points) < 2:
-        return 0.0
-    mean_day = sum(day for day, _ in points) / len(points)
-    mean_elo = sum(elo for _, elo in points) / len(points)
-    spread = sum((day - mean_day) ** 2 for day, _ in points)
-    return sum((day - mean_day) * (elo - mean_elo) for day, elo in points) / spread if spread else 0.0

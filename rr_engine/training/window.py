@@ -9,7 +9,7 @@ Owners and scores are about seats, whose colour, territory and credit never chan
     feature_version int64 ()            of nn.features, which documents planes, numbers and move rows
     config      str ()                  partition key
     planes      uint8 [S, cells + 1, 24]
-    numbers     float32 [S, 53]
+    numbers     float32 [S, 197]
     offsets     int64 [S + 1]           legal moves of decision i are rows offsets[i]:offsets[i + 1]
     move_kinds  uint8 [T]
     move_cells  int16 [T, 3]            `cells` where a move names none
@@ -49,7 +49,7 @@ from rr_engine.boards import Config
 from rr_engine.errors import ConfigError, DataError
 from rr_engine.kernels.encode import MOVE_CELLS, MOVE_FACTS, MOVE_KINDS, NUMBERS, PLANES, encode_game
 from rr_engine.kernels.layout import COLLAPSED, MAX_SEATS, SCRATCH, SWAP
-from rr_engine.nn.features import FEATURE_VERSION, Encoded
+from rr_engine.nn.features import FEATURE_VERSION, Encoded, desk
 from rr_engine.records.record import GameRecord
 from rr_engine.settings import DatasetSettings
 from rr_engine.state import new_state
@@ -58,7 +58,7 @@ SCHEMA_VERSION = 2
 _VERSIONS = {"schema_version": SCHEMA_VERSION, "feature_version": FEATURE_VERSION}
 _SCORES = 2  # eliminated rings and territory
 _LIGHTEST = 1  # level of deflate
-_BYTES_PER_CELL, _BYTES = 40, 350  # of a sample in memory, about: legal moves, too, grow with the board
+_BYTES_PER_CELL, _BYTES = 40, 930  # of a sample in memory, about: legal moves, too, grow with the board
 
 
 @dataclass(frozen=True)
@@ -203,6 +203,7 @@ def _add_game(
         out,
         record.moves,
         wanted,
+        desk(config.board),
         encoded.planes[samples],
         encoded.numbers[samples],
         *moves,

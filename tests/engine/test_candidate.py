@@ -12,7 +12,7 @@ from rr_engine.errors import DataError, TrainingError
 from rr_engine.nn.checkpoint import save_checkpoint, untrained
 from rr_engine.nn.features import FEATURE_VERSION
 from rr_engine.settings import DatasetSettings, NetworkSettings, Settings, TrainingSettings
-from rr_engine.stages import candidate, dataset, games
+from rr_engine.stages import candidate, dataset, evaluations, games
 from rr_engine.stages.candidate import STATE_KIND, make_candidate, samples_allowed, starting_card
 from rr_engine.training.report import Progress
 from rr_engine.vault import Card, Vault
@@ -53,18 +53,21 @@ def data(vault: Vault) -> Card:
     return dataset.make_dataset(vault, HEX, SETTINGS.dataset).card
 
 
-def _champion(vault: Vault, key: str, network: NetworkSettings = NETWORK) -> Card:
-    config = Config.parse(key)
-    card = vault.put(
+def _checkpoint(vault: Vault, key: str, network: NetworkSettings = NETWORK, *, seed: int) -> Card:
+    return vault.put(
         candidate.KIND,
         key,
-        save_checkpoint(untrained(config, network, seed=len(vault.pointers(key)))),
+        save_checkpoint(untrained(Config.parse(key), network, seed=seed)),
         suffix=".safetensors",
         producer="test",
         rows=1,
         schema_version=FEATURE_VERSION,
         facts={"samples_trained": 0, "epochs": []},
     )
+
+
+def _champion(vault: Vault, key: str, network: NetworkSettings = NETWORK) -> Card:
+    card = _checkpoint(vault, key, network, seed=len(vault.pointers(key)))
     vault.write_pointer(card, facts={"proven": True})
     return card
 
@@ -106,6 +109,35 @@ def test_a_warm_start_can_be_named_or_ruled_out(vault: Vault) -> None:
     larger = replace(SETTINGS, network=NetworkSettings(channels=16, blocks=1))
     assert starting_card(vault, four, larger) is None
     assert starting_card(vault, HEX, larger) is None  # not even its own champion fits
+
+
+@pytest.mark.parametrize(
+    ("duel", "goes_on"),
+    [
+        ({"games": 100, "elo": -49.0}, True),  # not promoted, but what it learned is kept
+        ({"games": 100, "elo": 80.0}, True),
+        ({"games": 100, "elo": -50.0}, False),
+        ({"games": 49, "elo": -400.0}, True),  # too few games to tell
+        (None, True),  # there was no champion to meet
+    ],
+)
+def test_the_newest_candidate_goes_on_unless_it_fell_far_behind(
+    vault: Vault, duel: dict[str, float] | None, goes_on: bool
+) -> None:
+    champion = _champion(vault, HEX.key)
+    newest = _checkpoint(vault, HEX.key, seed=5)
+    assert starting_card(vault, HEX, SETTINGS) == champion  # never evaluated
+    vault.put(
+        evaluations.MATCHES_KIND,
+        HEX.key,
+        b"games",
+        suffix=".json.gz",
+        producer="test",
+        rows=1,
+        schema_version=1,
+        facts={"candidate": newest.sha256, "results": {} if duel is None else {"champion": duel}},
+    )
+    assert starting_card(vault, HEX, SETTINGS) == (newest if goes_on else champion)
 
 
 def test_a_candidate_says_whose_weights_it_started_from(vault: Vault, data: Card) -> None:

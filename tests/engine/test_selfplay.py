@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from rr_engine.bench.selfplay import measure_selfplay
 from rr_engine.boards import Config
+from rr_engine.kernels.layout import SWAP
+from rr_engine.players import player
 from rr_engine.players.search import SearchPlayer
 from rr_engine.records import shard
 from rr_engine.records.record import GameRecord, check_replays
@@ -82,6 +85,35 @@ def test_cheap_searches_are_no_targets_but_their_values_are_kept():
     for record, stored in zip(records, again, strict=True):
         np.testing.assert_allclose(stored.values, record.values, atol=1e-5)
         np.testing.assert_array_equal(np.isnan(stored.values), np.isnan(record.values))
+
+
+@pytest.mark.parametrize("key", ["hex8_2p", "square8_4p"])
+def test_an_opponent_has_all_places_but_one_in_part_of_the_games(key: str):
+    config = Config.parse(key)
+    agent, opponent = WeighingPlayer(), player("random", config)
+    settings = SelfplaySettings(opening_decisions=4, opponent_share=0.5)
+    shards = play_games(config, agent, opponent=opponent, seeds=range(60), generation=0, settings=settings)
+    records = [record for records in shards for record in records]
+    mixed = [record for record in records if "random" in record.players]
+    assert 15 < len(mixed) < 45
+    assert {record.players.index("weighing") for record in mixed} == set(range(config.players))
+    for record in records:
+        check_replays(record)
+        assert record.players.count("weighing") == (1 if record in mixed else config.players)
+        swap = np.flatnonzero((record.moves & 15) == SWAP)
+        for decision in range(record.opening, record.decisions):
+            seat = int(record.seats[decision])
+            place = 1 - seat if swap.size and decision > swap[0] else seat
+            assert record.recorded[decision] == (record.players[place] == "weighing")
+    assert any(record.swapped for record in mixed) == (config.players == 2)
+
+
+def test_without_a_share_an_opponent_never_plays():
+    settings = SelfplaySettings(opening_decisions=4, opponent_share=0.0)
+    (records,) = play_games(
+        HEX, searcher(), opponent=player("random", HEX), seeds=range(3), generation=0, settings=settings
+    )
+    assert {name for record in records for name in record.players} == {"search:uniform:6"}
 
 
 def test_temperature_is_the_size_of_the_noise():

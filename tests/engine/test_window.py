@@ -258,11 +258,15 @@ def test_foreign_files_are_refused(hex_records: list[GameRecord], tmp_path: Path
         load_window(b"")
     with pytest.raises(DataError, match="not a readable dataset"):
         load_window(tmp_path / "absent.npz")
-    for place in range(1000, len(data), len(data) // 20):
+    refused, places = 0, range(1000, len(data), len(data) // 20)
+    for place in places:
         broken = bytearray(data)
         broken[place] ^= 255
-        with pytest.raises(DataError):
-            load_window(bytes(broken))
+        try:
+            assert save_window(load_window(bytes(broken))) == data  # what is broken is not content: a date, say
+        except DataError:
+            refused += 1
+    assert refused > 0.8 * len(places)
 
     def rewritten(**changes) -> bytes:
         arrays = dict(np.load(io.BytesIO(data), allow_pickle=False)) | changes

@@ -106,14 +106,14 @@ def test_a_shard_that_is_none_is_left_out_too(loop: Loop) -> None:
 
 def test_two_runs_at_once_play_different_games(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both have looked at the vault before either has written to it."""
-    honest, both_here = games.selfplay_agent, Barrier(2)
+    honest, both_here = games.selfplay_agents, Barrier(2)
 
     def meeting(*args):
         agent = honest(*args)
         both_here.wait(60)
         return agent
 
-    monkeypatch.setattr(games, "selfplay_agent", meeting)
+    monkeypatch.setattr(games, "selfplay_agents", meeting)
     with ThreadPoolExecutor(2) as pool:
         runs = {name: pool.submit(games.make_games, loop.vault, HEX, loop.settings, batch=name) for name in "ab"}
     seeds: list[int] = []

@@ -12,9 +12,9 @@ from rr_engine.boards import CONFIGS, Config
 from rr_engine.cli import app
 from rr_engine.errors import DataError
 from rr_engine.nn import checkpoint as checkpoints
+from rr_engine.players.stored import champion_of
 from rr_engine.records import shard
-from rr_engine.stages import candidate, crown, curriculum, dataset, fleet, games, rating
-from rr_engine.stages.champion import champion_of
+from rr_engine.stages import candidate, crown, curriculum, dataset, evaluations, fleet, games, rating
 from tests.graph.conftest import LOOP, Loop
 
 HEX = Config.parse("hex8_2p")
@@ -62,9 +62,9 @@ def test_the_second_turn_goes_on_where_the_first_stopped(loop: Loop) -> None:
     assert len(set(digests)) == len(digests) == 16
     newest = candidate.newest_candidate(loop.vault, config)
     assert newest.parents[1] == loop.vault.pointers(config.key)[0].sha256  # trained from the champion
-    evaluation = rating.newest_matches(loop.vault, config)
+    evaluation = evaluations.newest_matches(loop.vault, config)
     assert set(evaluation.facts["results"]) == {"random", "greedy", "heuristic", "champion"}
-    names = {row["name"] for row in rating.ratings_of(loop.vault, config)}
+    names = {row["name"] for row in evaluations.ratings_of(loop.vault, config)}
     assert names >= {"random", "greedy", "heuristic", f"checkpoint:{newest.sha256[:12]}:2"}
 
 
@@ -200,7 +200,7 @@ def test_a_candidate_that_is_not_what_was_trained_is_not_rated(
     result = loop.materialize("checkpoint", "elo", config=HEX.key)
     assert not result.success
     assert "gives other outputs" in failed_checks(result)["weights_are_finite_and_reload"]
-    assert not loop.vault.cards(rating.MATCHES_KIND, HEX.key)
+    assert not loop.vault.cards(evaluations.MATCHES_KIND, HEX.key)
 
 
 @pytest.mark.parametrize(
