@@ -193,10 +193,9 @@ def _play_out(
     """Play the games of `table` to their ends, A at `seat`; returns those that were forfeited."""
     forfeits: dict[int, _Forfeit] = {}
     while len(running := table.running):
-        at_turn = np.where(table.swapped, 1 - table.players, table.players)  # where the agent to move sat at the start
         moves = np.empty(len(running), np.int64)
         positions = table.positions(temperature)
-        own = at_turn == seat[running]
+        own = table.agents == seat[running]
         for by_a, player, chosen in ((True, a, own), (False, b, ~own)):
             if chosen.any():
                 choice = player.choose(positions.take(np.flatnonzero(chosen)))

@@ -8,7 +8,7 @@
                                                Choice.forfeits: games it loses without a move (outside programs only)
 
     table = Table(config, seeds)               one game per seed (uint64), all from the start position
-    table.running, table.players, table.swapped    games going on; per running game: seat to move, agents swapped
+    table.running, table.players, table.agents     games going on; per running game: seat to move, who moves
     table.positions(temperature) -> Positions  the running games; Positions.take(indices) for some of them
     table.step(moves)                          one legal move in every running game
     table.drop(games), table.deal(games, seeds)    end games undecided; begin new ones in their places
@@ -16,8 +16,8 @@
 
 A player sits behind a seat and keeps no memory between calls, so it may serve many games and seats; an outside program
 follows one game at a time and must be closed (`external.closing`). Checkpoints are found by `players.stored`.
-Under the pie rule seats keep their colours and the agents behind them change places: who steps a table looks at
-`swapped`.
+Under the pie rule seats keep their colours and the agents behind them change places: who steps a table asks for
+`agents`.
 """
 
 from rr_engine.players.positions import Choice, Positions, best_moves, mixed, sampled_moves

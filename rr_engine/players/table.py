@@ -40,9 +40,9 @@ class Table:
         return self.states["player"][self.running]
 
     @property
-    def swapped(self) -> NDArray[np.bool_]:
-        """Whether the agents of each running game have changed places (rules 5.9)."""
-        return self.states["swapped"][self.running] != 0
+    def agents(self) -> Int64Array:
+        """The agent to move in each running game, by the seat it opened at, before any swap (rules 5.9)."""
+        return np.where(self.states["swapped"][self.running] != 0, 1 - self.players, self.players)
 
     def positions(self, temperature: float | Float64Array = 0.0) -> Positions:
         """The running games, in order, for a player; `temperature` is one number or one per running game."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from rr_engine.settings import CurriculumSettings
 
-ANCHORS = ("random", "greedy", "heuristic")
+ANCHORS = ("random", "greedy", "heuristic")  # frozen, met by every candidate; `random` is 0 Elo
 STAGES = (*ANCHORS, "champion")  # opponents to master, in order
 
 
@@ -54,6 +54,11 @@ class Evaluation:
     results: Mapping[str, tuple[int, int]]  # opponent of STAGES -> (wins, games)
 
 
+def is_mastered(wins: int, games: int, settings: CurriculumSettings) -> bool:
+    """Whether an opponent is mastered by a result against it."""
+    return games >= settings.mastered_games and wins >= settings.mastered_win_rate * games
+
+
 def advance(state: CurriculumState, evaluation: Evaluation, settings: CurriculumSettings) -> CurriculumState:
     """The state after an evaluation; seeing the same evaluation again changes nothing."""
     if evaluation.candidate == state.candidate:
@@ -62,7 +67,7 @@ def advance(state: CurriculumState, evaluation: Evaluation, settings: Curriculum
     stage, weight = state.stage, state.weight
     while stage < len(STAGES) - 1:
         wins, games = evaluation.results.get(STAGES[stage], (0, 0))
-        if games < settings.mastered_games or wins < settings.mastered_win_rate * games:
+        if not is_mastered(wins, games, settings):
             break
         weight = max(settings.min_weight, weight * settings.mastered_factor)
         reasons.append(f"{STAGES[stage]} mastered with {wins} of {games}")

@@ -37,7 +37,7 @@ class _Notes:
 
     seed: int
     opening: int  # decisions to make at random first
-    own: int | None  # the agent's place, where an opponent has all others; None: the agent has all
+    players: tuple[Player, ...]  # by the seat they opened at
     legal: list[int] = field(default_factory=list[int])
     phases: list[int] = field(default_factory=list[int])
     seats: list[int] = field(default_factory=list[int])
@@ -69,17 +69,17 @@ def play_games(
     hot = round(settings.temperature_share * typical_decisions(config))
     dice = player("random", config)
     waiting = iter(seeds)
-    share = 0.0 if opponent is None else settings.opponent_share
     begun = list(islice(waiting, settings.games_at_once))
     table = Table(config, np.array([_bits(seed) for seed in begun], np.uint64))
-    notes = [_begin(config, seed, settings, share) for seed in begun]
+    notes = [_begin(config, agent, opponent, seed, settings) for seed in begun]
     finished: dict[int, GameRecord] = {}
     kept, ended, decisions = seeds.start, 0, 0
     while len(table.running):
         running, made = table.running, table.decisions[table.running]
         positions = table.positions(np.where(made < hot, settings.temperature, settings.temperature_late))
         opening = made < [notes[game].opening for game in running.tolist()]
-        guest = _is_guest(table, notes) & ~opening
+        seated = zip(running.tolist(), table.agents.tolist(), strict=True)
+        guest = np.array([notes[game].players[place] is not agent for game, place in seated], bool) & ~opening
         moves = dice.choose(positions).moves
         _note(notes, table, positions, _UNTHOUGHT, np.flatnonzero(opening))
         for who, asked in ((agent, np.flatnonzero(~opening & ~guest)), (opponent, np.flatnonzero(guest))):
@@ -91,14 +91,14 @@ def play_games(
         decisions += len(running)
         over = np.setdiff1d(running, table.running)
         for game in over.tolist():
-            finished[notes[game].seed] = _record(config, agent, opponent, generation, table, game, notes[game])
+            finished[notes[game].seed] = _record(config, generation, table, game, notes[game])
         ended += len(over)
         following = list(islice(waiting, len(over)))
         if following:
             places = over[: len(following)]
             table.deal(places, np.array([_bits(seed) for seed in following], np.uint64))
             for game, seed in zip(places.tolist(), following, strict=True):
-                notes[game] = _begin(config, seed, settings, share)
+                notes[game] = _begin(config, agent, opponent, seed, settings)
         if on_progress is not None:
             on_progress(ended, decisions)
         while (shard := range(kept, min(kept + settings.shard_games, seeds.stop))) and finished.keys() >= set(shard):
@@ -106,26 +106,19 @@ def play_games(
             kept = shard.stop
 
 
-def _begin(config: Config, seed: int, settings: SelfplaySettings, opponent_share: float) -> _Notes:
+def _begin(config: Config, agent: Player, opponent: Player | None, seed: int, settings: SelfplaySettings) -> _Notes:
     shortest = settings.opening_decisions // 2
     opening, against, own = np.random.SeedSequence(seed).generate_state(4, np.uint64)[1:].tolist()
-    return _Notes(
-        seed,
-        opening=shortest + opening % (settings.opening_decisions - shortest + 1),
-        own=own % config.players if against < opponent_share * 2.0**64 else None,
-    )
+    players = [agent] * config.players
+    if opponent is not None and against < settings.opponent_share * 2.0**64:
+        players = [opponent] * config.players
+        players[own % config.players] = agent
+    return _Notes(seed, shortest + opening % (settings.opening_decisions - shortest + 1), tuple(players))
 
 
 def _bits(seed: int) -> int:
     """Well mixed bits of a seed, never 0."""
     return int(np.random.SeedSequence(seed).generate_state(1, np.uint64)[0]) | 1
-
-
-def _is_guest(table: Table, notes: list[_Notes]) -> NDArray[np.bool_]:
-    """[running games]: whether the opponent is to decide, wherever the pie rule has put it."""
-    at_turn = np.where(table.swapped, 1 - table.players, table.players)  # where who is to move sat at the start
-    own = [notes[game].own for game in table.running.tolist()]
-    return np.array([place is not None and place != at for place, at in zip(own, at_turn.tolist(), strict=True)], bool)
 
 
 def _note(notes: list[_Notes], table: Table, positions: Positions, choice: Choice, asked: NDArray[np.int64]) -> None:
@@ -148,22 +141,17 @@ def _note(notes: list[_Notes], table: Table, positions: Positions, choice: Choic
         note.values.append(unknown if values is None else values[index])
 
 
-def _record(
-    config: Config, agent: Player, opponent: Player | None, generation: int, table: Table, game: int, note: _Notes
-) -> GameRecord:
+def _record(config: Config, generation: int, table: Table, game: int, note: _Notes) -> GameRecord:
     state = table.states[game : game + 1]
     outcome = outcome_of(state)
     assert outcome is not None  # the table stepped it to its end
-    players = [agent] * config.players
-    if opponent is not None and note.own is not None:
-        players = [agent if place == note.own else opponent for place in range(config.players)]
     return GameRecord(
         config=config,
         seed=note.seed,
         pie=config.players == 2,
         swapped=bool(state[0]["swapped"]),
-        players=tuple(who.name for who in players),
-        player_hashes=tuple(who.digest for who in players),
+        players=tuple(who.name for who in note.players),
+        player_hashes=tuple(who.digest for who in note.players),
         generation=generation,
         opening=min(note.opening, len(note.legal)),
         moves=np.array(table.histories[game], np.int64),

@@ -14,6 +14,7 @@ from rr_engine.arena.gate import Ruling, sequential_test
 from rr_engine.boards import Config
 from rr_engine.players import Player, player
 from rr_engine.players.stored import champion_of, match_player
+from rr_engine.selfplay.curriculum import ANCHORS, is_mastered
 from rr_engine.settings import MatchSettings, Settings
 from rr_engine.stages.candidate import newest_candidate
 from rr_engine.stages.evaluations import (
@@ -29,7 +30,6 @@ from rr_engine.stages.evaluations import (
 from rr_engine.vault import Card, Vault
 
 SCHEMA_VERSION = 2
-ANCHORS = ("random", "greedy", HEURISTIC)  # frozen, met by every candidate; `random` is 0 Elo
 SEARCH_ANCHOR = "search:heuristic:64"  # frozen too, but slow: met by those who may become champion
 
 
@@ -87,9 +87,8 @@ def _pairs(vault: Vault, config: Config, settings: Settings, *, anchor: str, may
     """How often a candidate meets an anchor: one that was mastered before only keeps ratings connected."""
     if anchor == HEURISTIC:
         return settings.match.pairs if may_be_crowned else settings.match.anchor_pairs
-    least, rate = settings.curriculum.mastered_games, settings.curriculum.mastered_win_rate
     past = [card.facts["results"][anchor] for card in vault.cards(MATCHES_KIND, config.key)]
-    mastered = any(result["games"] >= least and result["score"] >= rate for result in past)
+    mastered = any(is_mastered(result["wins"], result["games"], settings.curriculum) for result in past)
     return settings.match.mastered_pairs if mastered else settings.match.anchor_pairs
 
 
