@@ -23,6 +23,10 @@ _PLAYERS = (
     "A player: random, greedy, heuristic, search:heuristic:64, champion, checkpoint:HASH, file:PATH, external:COMMAND "
     "(docs/protocol.md); networks take :SIMULATIONS behind."
 )
+_ConfigKey = Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")]
+_AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+_Seconds = Annotated[float, typer.Option(min=1, help="Of one run.")]
+_Runs = Annotated[int, typer.Option(min=1, help="The best of so many runs counts.")]
 _LINE_EVERY_S = 5.0  # of progress, where it is no terminal
 bench = typer.Typer(help="Measure what takes seconds.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
@@ -69,7 +73,7 @@ def verify_traces(files: Annotated[list[Path], typer.Argument(help="Trace files,
 
 @app.command()
 def play_random(
-    config: Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")] = "hex8_2p",
+    config: _ConfigKey = "hex8_2p",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same game.")] = 0,
     show: Annotated[bool, typer.Option("--show", help="Draw the board at every turn.")] = False,
 ) -> None:
@@ -96,7 +100,7 @@ def play_random(
 def match(
     a: Annotated[str, typer.Argument(help=_PLAYERS)],
     b: Annotated[str, typer.Argument(help="The other player; with more than two seats it takes all others.")],
-    config: Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")] = "hex8_2p",
+    config: _ConfigKey = "hex8_2p",
     games: Annotated[
         int, typer.Option(min=1, help="Rounded up, so that every opening is played from every seat.")
     ] = 200,
@@ -216,7 +220,7 @@ class _Bars:
 @app.command()
 def sql(
     query: Annotated[str, typer.Argument(help="SQL over the views `games` and `decisions`.")],
-    config: Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")] = "hex8_2p",
+    config: _ConfigKey = "hex8_2p",
 ) -> None:
     """Ask the games database of a config, for example: select "end", count(*) from games group by 1."""
     import duckdb
@@ -238,8 +242,8 @@ def sql(
 
 @app.command()
 def standings(
-    config: Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")] = "hex8_2p",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    config: _ConfigKey = "hex8_2p",
+    as_json: _AsJson = False,
 ) -> None:
     """The ratings of everyone who ever played in a config, and who is champion."""
     from rr_engine.boards import Config
@@ -251,12 +255,12 @@ def standings(
 
 @bench.command("engine")
 def bench_engine(
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    as_json: _AsJson = False,
     config: Annotated[list[str] | None, typer.Option(help="Only this config; may be repeated.")] = None,
     peers: Annotated[bool, typer.Option("--peers", help="Also OpenSpiel on the same core, and ratios to it.")] = False,
     parallel: Annotated[bool, typer.Option("--parallel", help="Also thousands of games at once, all cores.")] = False,
     starts: Annotated[bool, typer.Option("--starts", help="Also warm start and cold compile per board.")] = False,
-    runs: Annotated[int, typer.Option(min=1, help="The best of so many runs counts.")] = 5,
+    runs: _Runs = 5,
 ) -> None:
     """Random games a second on one core: CPU time, all rules on, every legal move listed at every decision."""
     from rr_engine.bench import engine as measure
@@ -275,10 +279,10 @@ def bench_engine(
 
 @bench.command("selfplay")
 def bench_selfplay(
-    config: Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")] = "hex8_2p",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    seconds: Annotated[float, typer.Option(min=1, help="Of one run.")] = 20,
-    runs: Annotated[int, typer.Option(min=1, help="The best of so many runs counts.")] = 3,
+    config: _ConfigKey = "hex8_2p",
+    as_json: _AsJson = False,
+    seconds: _Seconds = 20,
+    runs: _Runs = 3,
 ) -> None:
     """Decisions and evaluations a second of self-play, every search full, and of the bare network in the same run."""
     from rr_engine.bench.selfplay import measure_selfplay
@@ -299,10 +303,10 @@ def bench_selfplay(
 
 @bench.command("training")
 def bench_training(
-    config: Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")] = "hex8_2p",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
-    seconds: Annotated[float, typer.Option(min=1, help="Of one run.")] = 10,
-    runs: Annotated[int, typer.Option(min=1, help="The best of so many runs counts.")] = 3,
+    config: _ConfigKey = "hex8_2p",
+    as_json: _AsJson = False,
+    seconds: _Seconds = 10,
+    runs: _Runs = 3,
 ) -> None:
     """Samples a second of training, and of the bare network forward and back in the same run."""
     from rr_engine.bench.training import measure_training

@@ -45,6 +45,9 @@ def test_sequential_halving_shares_the_budget_as_in_the_paper():
     assert halving(4, 8) == (0, 0, 0, 0, 1, 1, 2, 2)
     # 16 moves in 4 rounds of 8 simulations: a round visits every move left at least once, the budget ends the last one
     assert halving(16, 32) == (0,) * 16 + (1,) * 8 + (2,) * 4 + (3,) * 4
+    # of 16 simulations for 16 moves none would be left to halve them
+    assert halving(16, 16) == halving(8, 16) == (0,) * 8 + (1,) * 4 + (2,) * 2 + (3,) * 2
+    assert halving(16, 1) == (0,)
     for considered in range(1, 20):
         for simulations in range(0, 70):
             assert len(halving(considered, simulations)) == simulations
@@ -142,7 +145,7 @@ def test_who_may_swap_into_the_better_seat_does():
     game.play("P30x1")
     while game.phase != "place" or game.player == 0:
         game.play(game.legal_texts()[0])
-    found = found_in(game, 256, FavoursTheFirstSeat(), considered=200)
+    found = found_in(game, 400, FavoursTheFirstSeat(), considered=200)
     assert game.move_text(int(found.moves[0])) == "W"
 
 
