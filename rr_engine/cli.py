@@ -24,6 +24,7 @@ _PLAYERS = (
     "(docs/protocol.md); networks take :SIMULATIONS behind."
 )
 _ConfigKey = Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")]
+_ConfigKeys = Annotated[list[str] | None, typer.Option(help="Only this config; may be repeated.")]
 _AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 _Seconds = Annotated[float, typer.Option(min=1, help="Of one run.")]
 _Runs = Annotated[int, typer.Option(min=1, help="The best of so many runs counts.")]
@@ -143,7 +144,7 @@ def match(
 @app.command()
 def yardstick(
     games: Annotated[int, typer.Option(min=1, help="Of each match.")] = 400,
-    config: Annotated[list[str] | None, typer.Option(help="Only this config; may be repeated.")] = None,
+    config: _ConfigKeys = None,
     opponent: Annotated[list[str] | None, typer.Option(help="Only this opponent; may be repeated.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a match.")] = False,
 ) -> None:
@@ -256,7 +257,7 @@ def standings(
 @bench.command("engine")
 def bench_engine(
     as_json: _AsJson = False,
-    config: Annotated[list[str] | None, typer.Option(help="Only this config; may be repeated.")] = None,
+    config: _ConfigKeys = None,
     peers: Annotated[bool, typer.Option("--peers", help="Also OpenSpiel on the same core, and ratios to it.")] = False,
     parallel: Annotated[bool, typer.Option("--parallel", help="Also thousands of games at once, all cores.")] = False,
     starts: Annotated[bool, typer.Option("--starts", help="Also warm start and cold compile per board.")] = False,

@@ -113,7 +113,7 @@ class SelfplaySettings(Section):
 class SearchSettings(Section):
     """Gumbel AlphaZero (Danihelka et al. 2022)."""
 
-    considered: Count = 16  # moves drawn at the root, at most; never more than half of the simulations
+    considered: Count = 16  # moves drawn at the root, at most; no more than half of the simulations, or two
     c_visit: Amount = 50.0  # a value weighs (c_visit + most visits of a sibling) * c_scale against logits
     c_scale: Amount = 1.0  # values lie between 0 and 1
 

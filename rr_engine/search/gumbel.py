@@ -38,9 +38,9 @@ class Found:
 def halving(considered: int, simulations: int) -> tuple[int, ...]:
     """For each simulation, how many visits the root edge to walk must have: `considered` edges, halved in equal rounds.
 
-    The budget is shared out as in the paper's algorithm 2; the last two edges share what is left. At most half as many
-    edges as simulations are considered, so that the halving comes to its end: the best of many single looks is the
-    luckiest (docs/experiments.md).
+    The budget is shared out as in the paper's algorithm 2; the last two edges share what is left. No more than
+    half as many edges as simulations are considered, or two, so that the halving comes to its end: the best of many
+    single looks is the luckiest (docs/experiments.md).
     """
     considered = min(considered, max(2, simulations // 2))
     if considered <= 1:
