@@ -1,7 +1,7 @@
 """A network as the evaluator of a search: states and legal moves in, arrays out, so that who asks needs no torch.
 
 On a CPU it runs on OpenVINO, with one core a call: callers run side by side. On a GPU it runs on torch. Both compute in
-bfloat16.
+the precision that is fastest there.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from rr_engine.kernels.layout import MAX_SEATS
 from rr_engine.nn.checkpoint import Checkpoint
 from rr_engine.nn.features import Encoded, encode
 from rr_engine.nn.network import Batch, Network, log_policy
+from rr_engine.nn.precision import fast_dtype
 
 Floats = NDArray[np.float64]
 
@@ -35,14 +36,14 @@ class NetworkEvaluator:
         """`device` is torch's name of it, None for the best there is."""
         self.config = checkpoint.config
         self.device = device or best_device()
-        network = checkpoint.network.fused()
+        network, dtype = checkpoint.network.fused(), fast_dtype(self.device)
         self._run: Callable[[Encoded], tuple[NDArray[np.float32], NDArray[np.float32]]]
         if self.device == "cpu":
             from rr_engine.nn.openvino import OpenVinoNetwork
 
-            self._run = OpenVinoNetwork(network, checkpoint.config.board)
+            self._run = OpenVinoNetwork(network, checkpoint.config.board, dtype=dtype)
         else:
-            self._run = _TorchNetwork(network, checkpoint.config.board, self.device)
+            self._run = _TorchNetwork(network, checkpoint.config.board, self.device, dtype)
 
     def answer(self, encoded: Encoded) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(policy logits [moves], value logits [decisions, MAX_SEATS], -inf for absent seats), for what is encoded."""
@@ -61,10 +62,10 @@ class NetworkEvaluator:
 
 
 class _TorchNetwork:
-    """A network on torch in bfloat16."""
+    """A network on torch."""
 
-    def __init__(self, network: Network, board: Board, device: str) -> None:
-        self._network: Any = network.to(device, torch.bfloat16)
+    def __init__(self, network: Network, board: Board, device: str, dtype: torch.dtype) -> None:
+        self._network: Any = network.to(device, dtype)
         self._network.to(memory_format=torch.channels_last)
         self._board, self._device = board, device
 

@@ -23,6 +23,8 @@ from rr_engine.nn.scoring import MoveWeights, score_moves
 
 Float32s = NDArray[np.float32]
 
+_PRECISIONS = {torch.bfloat16: "bf16", torch.float32: "f32"}
+
 
 class _Trunk(nn.Module):
     """All of a network but what depends on single moves, with one board's shape written in."""
@@ -40,10 +42,10 @@ class _Trunk(nn.Module):
 
 
 class OpenVinoNetwork:
-    """A fused network for one board, computing in bfloat16; threads may call it side by side, a core each."""
+    """A fused network for one board; threads may call it side by side, a core each."""
 
-    def __init__(self, network: Network, board: Board, *, precision: str = "bf16") -> None:
-        """`precision` is OpenVINO's: bf16 or f32."""
+    def __init__(self, network: Network, board: Board, *, dtype: torch.dtype) -> None:
+        """`dtype`, in which it computes, is one of `_PRECISIONS`."""
         import openvino
 
         example = (torch.zeros((1, board.cells + 1, PLANES), dtype=torch.uint8), torch.zeros((1, NUMBERS)))
@@ -52,7 +54,7 @@ class OpenVinoNetwork:
         trunk(*example)  # what is computed once per board is not to be traced
         model = openvino.convert_model(trunk, example_input=example, input=shapes)
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        options = {"INFERENCE_NUM_THREADS": cores, "NUM_STREAMS": cores, "INFERENCE_PRECISION_HINT": precision}
+        options = {"INFERENCE_NUM_THREADS": cores, "NUM_STREAMS": cores, "INFERENCE_PRECISION_HINT": _PRECISIONS[dtype]}
         self._compiled = openvino.Core().compile_model(model, "CPU", options)
         self._requests = threading.local()
         _, _, _, places = grid(board)
