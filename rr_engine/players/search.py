@@ -7,7 +7,7 @@ import numpy as np
 from rr_engine.heuristic.source import code_digest
 from rr_engine.players.positions import Choice, Float64Array, Int64Array, Positions, UInt64Array, mixed
 from rr_engine.players.workers import over_cores
-from rr_engine.search import Evaluator, search
+from rr_engine.search import CachedEvaluator, Evaluator, search
 from rr_engine.settings import SearchSettings
 
 _PAIR = 256  # games two workers search at a time, at most: in halves, so that no core waits for the other
@@ -38,7 +38,7 @@ class SearchPlayer:
         self.name = name
         options = f"{identity} {settings} {simulations} {cheap_simulations} {full_share}"
         self.digest = code_digest(*_PARTS, options=options)
-        self._evaluator = evaluator
+        self._evaluator = CachedEvaluator(evaluator)
         self._settings = settings
         self._simulations = simulations
         self._cheap_simulations = cheap_simulations
@@ -47,19 +47,19 @@ class SearchPlayer:
     def choose(self, positions: Positions) -> Choice:
         """One legal move of each game; improved policies and the searches' values with it."""
         counts = np.diff(positions.offsets)
+        full = _uniform(mixed(positions.seeds, _DEPTH)) < self._full_share
         choice = Choice(
             moves=positions.moves[positions.offsets[:-1]],
             policy=np.repeat(1 / counts, counts),
-            recorded=(_uniform(mixed(positions.seeds, _DEPTH)) < self._full_share) & (counts > 1),
+            recorded=full & (counts > 1),
             values=np.full((len(positions), positions.config.players), np.nan),
         )
-        assert choice.recorded is not None
-        self._search(positions, np.flatnonzero(choice.recorded), self._simulations, choice)
-        self._search(positions, np.flatnonzero(~choice.recorded & (counts > 1)), self._cheap_simulations, choice)
+        simulations = np.where(full, self._simulations, self._cheap_simulations)
+        self._search(positions, np.flatnonzero(counts > 1), simulations, choice)
         return choice
 
-    def _search(self, positions: Positions, games: Int64Array, simulations: int, choice: Choice) -> None:
-        """Search the positions of `games` and write what was found into `choice`."""
+    def _search(self, positions: Positions, games: Int64Array, simulations: Int64Array, choice: Choice) -> None:
+        """Search the positions of `games`, each with its `simulations`, and write what was found into `choice`."""
 
         def work(first: int, end: int) -> None:
             chosen = games[first:end]
@@ -72,7 +72,7 @@ class SearchPlayer:
                 part.offsets,
                 evaluator=self._evaluator,
                 settings=self._settings,
-                simulations=np.full(len(part), simulations),
+                simulations=simulations[chosen],
                 noise=noise,
             )
             assert choice.policy is not None and choice.values is not None

@@ -8,9 +8,9 @@ import pytest
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.game import Game
 from rr_engine.heuristic.evaluator import HeuristicEvaluator
-from rr_engine.players import Table
+from rr_engine.players import Table, player
 from rr_engine.players.search import SearchPlayer
-from rr_engine.search import Evaluator, Found, UniformEvaluator, search
+from rr_engine.search import CachedEvaluator, Evaluator, Found, UniformEvaluator, evaluators, search
 from rr_engine.search.gumbel import halving
 from rr_engine.settings import SearchSettings
 from tests.engine.positions import position
@@ -79,9 +79,9 @@ def test_a_forced_chain_is_found():
 def test_policies_and_values_are_distributions(config: Config):
     table = Table(config, np.arange(1, 4, dtype=np.uint64))
     positions = table.positions(1.0)
-    player = SearchPlayer(Weighing(), name="w", identity="w", settings=SearchSettings(), simulations=12)
+    agent = SearchPlayer(Weighing(), name="w", identity="w", settings=SearchSettings(), simulations=12)
     for _ in range(6):
-        choice = player.choose(positions)
+        choice = agent.choose(positions)
         assert choice.policy is not None and choice.values is not None
         np.testing.assert_allclose(np.add.reduceat(choice.policy, positions.offsets[:-1]), 1)
         np.testing.assert_allclose(choice.values.sum(1), 1)
@@ -92,13 +92,49 @@ def test_policies_and_values_are_distributions(config: Config):
 def test_the_same_seed_gives_the_same_search():
     config = Config.parse("hex8_2p")
     positions = Table(config, np.arange(1, 40, dtype=np.uint64)).positions(1.0)
-    player = SearchPlayer(HeuristicEvaluator(), name="w", identity="w", settings=SearchSettings(), simulations=8)
-    first, second = player.choose(positions), player.choose(positions)
+    agent = SearchPlayer(HeuristicEvaluator(), name="w", identity="w", settings=SearchSettings(), simulations=8)
+    first, second = agent.choose(positions), agent.choose(positions)
     np.testing.assert_array_equal(first.moves, second.moves)
     np.testing.assert_array_equal(first.policy, second.policy)
-    alone = player.choose(positions.take(np.array([7])))
+    alone = agent.choose(positions.take(np.array([7])))
     assert alone.moves[0] == first.moves[7]
     np.testing.assert_array_equal(alone.values[0], first.values[7])
+
+
+class Counted:
+    """The heuristic, and how many positions it was asked about."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def evaluate(self, config, states, moves, offsets):
+        self.asked += len(states)
+        return HeuristicEvaluator().evaluate(config, states, moves, offsets)
+
+
+def test_a_cache_asks_once_and_answers_the_same(monkeypatch: pytest.MonkeyPatch):
+    config = Config.parse("hex8_2p")
+    table, dice = Table(config, np.arange(1, 9, dtype=np.uint64)), player("random", config)
+    for _ in range(6):
+        table.step(dice.choose(table.positions(1.0)).moves)
+    positions = table.positions(0.0)
+    counted = Counted()
+
+    def ask(cached: CachedEvaluator, rows: list[int]) -> None:
+        part = positions.take(np.array(rows))
+        asked = (part.config, part.states, part.moves, part.offsets)
+        for got, wanted in zip(cached.evaluate(*asked), HeuristicEvaluator().evaluate(*asked), strict=True):
+            np.testing.assert_array_equal(got, wanted)
+
+    large = CachedEvaluator(counted)
+    for rows in ([3, 0, 5], [5, 3], [1, 5, 2, 3, 4]):
+        ask(large, rows)
+    assert counted.asked == 6  # of six positions
+    monkeypatch.setattr(evaluators, "_ROOM", 1)
+    small = CachedEvaluator(counted)  # each half has room for the answers of one call
+    for row in (6, 7, 6, 5, 6):
+        ask(small, [row])
+    assert counted.asked == 6 + 4
 
 
 def test_with_no_simulation_the_prior_decides():
