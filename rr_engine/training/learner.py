@@ -24,8 +24,8 @@ _SHARE_OF_STEPS = 4  # an average reaches back over this part of the steps done,
 class Trainee(Network):
     """A network whose trunk learns in the precision that is fastest here, weights and all else in single precision.
 
-    Where that is bfloat16, it is 1.25 times as fast and as good. The move head in bfloat16, too, cost 8 % of the policy loss: there
-    the gradients of many legal moves cancel out (docs/experiments.md).
+    The move head stays in single precision, too: in bfloat16 the gradients of many legal moves cancel out, which cost
+    8 % of the policy loss (docs/experiments.md).
     """
 
     def trunk(self, planes: Tensor, numbers: Tensor, board: Board) -> tuple[Tensor, Tensor, Tensor]:
