@@ -71,6 +71,8 @@ class Loop:
         standing = evaluations.standing_of(self.vault, self.config, trained.sha256)
         assert champion is not None and standing is not None
         batch = games.newest_batch(self.vault, self.config)
+        against = sum(card.facts["games_against_opponent"] for card in batch)
+        won = sum(card.facts["wins_against_it"] for card in batch)
         best = trained.facts["epochs"][trained.facts["best_epoch"]]
         results = matches.facts["results"]
         return {
@@ -80,6 +82,8 @@ class Loop:
             "reason": champion.pointer.facts["reason"],
             "games": sum(card.rows for card in self.vault.cards(games.KIND, self.config.key)),
             "new_games_by": batch[0].facts["player"],
+            "new_games_against_opponent": against,
+            "new_games_won_against_it": won,
             "new_decisions": sum(card.facts["decisions"] for card in batch),
             "samples": dataset.newest_dataset(self.vault, self.config).rows,
             **{key: round(best[key], 4) for key in ("validation_policy", "validation_value", "policy_accuracy")},

@@ -51,6 +51,14 @@ def draw(axes: Any, turns: list[dict[str, Any]], results: list[dict[str, Any]]) 
         capsize=2,
         label="candidates",
     )
+    played = [turn for turn in turns if turn["new_games_against_opponent"]]
+    wins.plot(
+        [turn["minutes"] for turn in played],
+        [100 * turn["new_games_won_against_it"] / turn["new_games_against_opponent"] for turn in played],
+        color=GREEN,
+        marker=".",
+        label="self-play, exploring with small searches",
+    )
     wins.axhline(100 / int(config[-2]), color=GREY, linewidth=0.8)
     for result in results:
         wins.plot(result["minutes"], 100 * result["win_rate"], "*", color=ORANGE, markersize=12, label="final match")
