@@ -12,6 +12,7 @@ from safetensors.torch import load, save
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.errors import DataError
 from rr_engine.kernels.layout import MAX_SEATS
+from rr_engine.nn import precision
 from rr_engine.nn.checkpoint import Checkpoint, load_checkpoint, save_checkpoint, untrained
 from rr_engine.nn.evaluator import NetworkEvaluator, evaluate
 from rr_engine.nn.network import NOBODY, Batch, log_policy
@@ -118,7 +119,11 @@ def _player(checkpoint: Checkpoint, simulations: int) -> SearchPlayer:
     )
 
 
-def test_the_evaluator_answers_as_the_network_was_trained(hex_records: list[GameRecord]) -> None:
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_the_evaluator_answers_as_the_network_was_trained(
+    hex_records: list[GameRecord], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rr_engine.nn.evaluator.fast_dtype", lambda _device: dtype)
     window = build_window(hex_records, max_samples=300)
     encoded = select(window.encoded, np.arange(64), window.config.board)
     logits, values = NetworkEvaluator(_checkpoint(), device="cpu").answer(encoded)
@@ -126,6 +131,18 @@ def test_the_evaluator_answers_as_the_network_was_trained(hex_records: list[Game
     decision = torch.from_numpy(np.repeat(np.arange(64), np.diff(encoded.offsets)))
     np.testing.assert_allclose(log_policy(torch.from_numpy(logits), decision, 64).numpy(), policy, atol=0.05)
     np.testing.assert_allclose(torch.from_numpy(values).softmax(1).numpy(), value, atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "chosen"), [((1.0, 2.0), torch.bfloat16), ((1.0, 1.1), torch.float32), ((2.0, 1.0), torch.float32)]
+)
+def test_a_network_runs_in_what_is_clearly_faster(
+    seconds: tuple[float, float], chosen: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = dict(zip((torch.bfloat16, torch.float32), seconds, strict=True))
+    monkeypatch.setattr(precision, "_time_convolution", lambda x, _weight: taken[x.dtype])
+    assert precision.fast_dtype.__wrapped__("cpu") == chosen
+    assert precision.fast_dtype.__wrapped__("cuda") == torch.bfloat16
 
 
 def test_a_network_plays_whole_games_the_same_way_twice() -> None:

@@ -47,7 +47,9 @@ def _train(window: Window, listeners: Listeners | None = None, **changes: object
     )
 
 
-def test_it_learns_the_policy_it_is_shown(window: Window) -> None:
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_it_learns_the_policy_it_is_shown(window: Window, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rr_engine.training.learner.fast_dtype", lambda _device: dtype)
     seen: list[Epoch] = []
     result = _train(window, Listeners(on_epoch=seen.append))
     assert [epoch.epoch for epoch in seen] == [0, 1, 2]
