@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from itertools import compress
 from typing import Protocol
 
 import numpy as np
@@ -46,7 +47,7 @@ class CachedEvaluator:
     """Asks another evaluator only what it has not been asked lately.
 
     A game's next search looks where the last one did, so a fifth of what self-play asks is known (docs/experiments.md).
-    An answer must depend on its position alone. Whoever reads it, 64 bits of hash stand for a position.
+    An answer must depend on its position alone, for which 64 bits of hash stand.
     """
 
     def __init__(self, evaluator: Evaluator) -> None:
@@ -67,8 +68,8 @@ class CachedEvaluator:
             counts = np.diff(offsets)
             bounds = np.concatenate(([0], np.cumsum(counts[new])))
             logits, chances = self._evaluator.evaluate(config, states[new], moves[np.repeat(new, counts)], bounds)
-            unknown = [key for key in keys if key not in known]
-            answers = dict(zip(unknown, zip(np.split(logits, bounds[1:-1]), chances, strict=True), strict=True))
+            parts = zip(np.split(logits, bounds[1:-1]), chances, strict=True)
+            answers = dict(zip(compress(keys, new), parts, strict=True))
             self._keep(answers, len(logits))
             known |= answers
         return np.concatenate([known[key][0] for key in keys]), np.stack([known[key][1] for key in keys])
