@@ -29,7 +29,7 @@ from rr_engine.stages import candidate, dataset, evaluations, games
 from rr_engine.vault import Vault
 
 STAGES = ("games_db", "npz_dataset", "checkpoint", "elo", "champion", "curriculum")
-FINAL_GAMES = 400
+FINAL_GAMES = 440  # some openings come twice: at least 400 differ
 FINAL_SIMULATIONS = 32
 FINAL_SEED = 1_000_003  # openings that no evaluation of a candidate has seen
 
