@@ -165,7 +165,7 @@ class TrainingSettings(Section):
     patience: Count = 2  # passes without a better validation loss before stopping
     state_interval_s: Amount = 120.0  # seconds after which a run's state is kept, besides at the end of a pass
     warm_start: WarmStart = "auto"  # whose champion lends weights to a config without one
-    seed: Natural = 0  # of the first weights, the split, the order and the symmetries
+    seed: Natural = 0  # of the first weights, the order and the symmetries
 
 
 @dataclass(frozen=True)

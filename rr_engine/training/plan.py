@@ -15,14 +15,18 @@ from rr_engine.training.window import Window
 _ORDER, _TURNS = 0, 1  # what random numbers are for
 
 
-def split(window: Window, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(training, validation) decisions of whole games, at least one on each side; raises TrainingError for one game."""
+def split(window: Window, share: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(training, validation) decisions of whole games, at least one on each side; raises TrainingError for one game.
+
+    A game's digest tells its side, so a game kept apart once is kept apart from every later window that holds it.
+    """
     games = len(window.games)
     if games < 2:
         raise TrainingError("training needs at least two games: one is kept for validation")
-    kept = min(games - 1, max(1, round(share * games)))
+    drawn = np.array([int(name, 16) / 16 ** len(name) for name in window.games.tolist()])
+    kept = np.clip(np.count_nonzero(drawn < share), 1, games - 1)
     held = np.zeros(games, bool)
-    held[np.random.default_rng(seed).permutation(games)[:kept]] = True
+    held[np.argsort(drawn)[:kept]] = True
     rows = held[window.game]
     return np.flatnonzero(~rows), np.flatnonzero(rows)
 

@@ -59,7 +59,7 @@ def train(
     no weights come out of it, and the states given before stay good.
     """
     torch.set_num_threads(CORES)
-    training, validation = split(window, validation_share, settings.seed)
+    training, validation = split(window, validation_share)
     plan = Plan.of(len(training), settings, max_samples_trained)
     weights = None if start is None else start.network.state_dict()
     learner = Learner(window.config.board, network, settings, start=weights, device=device)

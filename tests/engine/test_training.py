@@ -149,11 +149,20 @@ def test_progress_is_told(window: Window, monkeypatch: pytest.MonkeyPatch) -> No
     assert "samples/s" in str(told[0])
 
 
-def test_validation_games_are_never_trained_on(window: Window) -> None:
-    training, validation = split(window, 0.2, seed=0)
+def test_validation_games_are_never_trained_on(window: Window, hex_records: list[GameRecord]) -> None:
+    training, validation = split(window, 0.5)
     assert len(training) + len(validation) == window.samples
-    assert not set(window.game[training]) & set(window.game[validation])
-    assert len(np.unique(window.game[validation])) == round(0.2 * len(window.games))
+    held = set(window.games[window.game[validation]].tolist())
+    assert held
+    assert not held & set(window.games[window.game[training]].tolist())
+    later = build_window(hex_records[len(hex_records) // 2 :], max_samples=10**6)
+    again = set(later.games[later.game[split(later, 0.5)[1]]].tolist())
+    assert again == held & set(later.games.tolist())
+
+
+def test_each_side_of_the_split_has_a_game(window: Window) -> None:
+    for share in (0.0, 1.0):
+        assert all(len(rows) for rows in split(window, share))
 
 
 def test_the_budget_limits_what_is_trained_on(window: Window) -> None:
