@@ -98,7 +98,7 @@ class SelfplaySettings(Section):
     temperature: Temperature = 1.0  # of the move choice, in the first part of a game
     temperature_late: Temperature = 0.2  # of the move choice, afterwards
     temperature_share: Share = 0.15  # length of the first part, over the decisions of a typical game
-    opening_decisions: Natural = 4  # random decisions a game starts with: this many or down to half
+    opening_decisions: Natural = 4  # decisions of an opening, made for the players: this many or down to half
     min_distinct: Share = 0.98  # different games over games made, at least
     simulations: Count = 32  # of a full search, whose policy is learned
     cheap_simulations: Natural = 8  # of a cheap search, which only moves the game on
@@ -176,7 +176,7 @@ class MatchSettings(Section):
     anchor_pairs: Count = 50  # pairs against the weaker anchors, and against the heuristic of who fails the gate
     mastered_pairs: Count = 10  # pairs against random and greedy once somebody has mastered them (`curriculum`)
     search_anchor_pairs: Natural = 10  # pairs against search:heuristic:64, of who may become champion; 0: none
-    opening_decisions: Natural = 2  # random decisions before the players take over: the first seat's first turn
+    opening_decisions: Natural = 6  # decisions of an opening, made for both players
     temperature: Temperature = 0.0  # of the move choice, after the opening
     simulations: Natural = 32  # per move of a network; 0: its policy alone decides
     move_time_ms: Count = 1000  # milliseconds an outside program has for a move, by the clock on the wall

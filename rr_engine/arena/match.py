@@ -17,8 +17,8 @@ from rr_engine.arena.score import Interval, elo_of, wilson
 from rr_engine.boards import Config
 from rr_engine.players import Player, Table, mixed
 from rr_engine.players.external import ExternalPlayer
+from rr_engine.players.heuristic import opener
 from rr_engine.players.positions import Int64Array, UInt64Array
-from rr_engine.players.simple import RandomPlayer
 
 _AT_ONCE = 1024  # games on the table together, at most
 _OPENING, _GAME = 0, 1  # salts of the two kinds of seeds
@@ -160,7 +160,7 @@ def play_match(
 ) -> MatchResult:
     """Play `games` games, rounded up to whole groups, numbered from `first_group` on.
 
-    An opening is `opening_decisions` random legal decisions; it depends on `seed` and the group only, so a later call
+    An opening is `opening_decisions` decisions of `opener`; it depends on `seed` and the group only, so a later call
     with a higher `first_group` continues a match, and other players meet the same openings. An outside program follows
     one game at a time, so with one the games are played one after another.
     """
@@ -227,7 +227,7 @@ def _played_games(
 
 
 def _step_opening(table: Table, openings: UInt64Array, decision: int) -> None:
-    """One random decision, the same in all games of a group."""
+    """One decision of an opening, the same in all games of a group."""
     if len(table.running):
         positions = replace(table.positions(), seeds=mixed(openings[table.running], decision))
-        table.step(RandomPlayer().choose(positions).moves)
+        table.step(opener().choose(positions).moves)

@@ -11,6 +11,7 @@ from rr_engine.players.positions import Choice, Positions, best_moves, sampled_m
 from rr_engine.players.workers import over_cores
 
 _SHARE = 8  # games one worker decides at a time
+_OPENING_TEMPERATURE = 1.0
 
 
 class HeuristicPlayer:
@@ -34,3 +35,12 @@ class HeuristicPlayer:
         shares = policy(values, positions.offsets, np.where(warmth > 0, warmth, 1.0))
         moves = np.where(warmth > 0, sampled_moves(positions, shares), best_moves(positions, values))
         return Choice(moves, shares)
+
+
+def opener() -> HeuristicPlayer:
+    """Who makes the first decisions of a game, for both sides, so that games differ.
+
+    Its openings are varied and sensible. Random decisions are not: one thrown-away turn decides a game between good
+    players (docs/experiments.md).
+    """
+    return HeuristicPlayer(_OPENING_TEMPERATURE)

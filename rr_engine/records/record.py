@@ -30,7 +30,7 @@ class GameRecord:
     players: tuple[str, ...]  # name of each agent
     player_hashes: tuple[str, ...]  # what each agent was, exactly
     generation: int  # champions before this game was made, -1 if there was none
-    opening: int  # decisions sampled at random before the agents took over
+    opening: int  # decisions made for the agents before they took over
     moves: NDArray[np.int64]
     phases: NDArray[np.int8]
     seats: NDArray[np.int8]

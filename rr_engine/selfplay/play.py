@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from rr_engine.boards import Config
 from rr_engine.outcome import outcome_of
-from rr_engine.players import Choice, Player, Positions, Table, player
+from rr_engine.players import Choice, Player, Positions, Table
+from rr_engine.players.heuristic import opener
 from rr_engine.records.record import GameRecord
 from rr_engine.settings import SelfplaySettings
 
@@ -23,7 +24,7 @@ TYPICAL_DECISIONS = {
     "hexagonal": (481, 620, 754),
 }
 
-_UNTHOUGHT = Choice(np.zeros(0, np.int64))  # what is known of random decisions
+_UNTHOUGHT = Choice(np.zeros(0, np.int64))  # what is known of a decision nobody thought about
 
 
 def typical_decisions(config: Config) -> int:
@@ -36,7 +37,7 @@ class _Notes:
     """What is written down while a game goes on, an entry per decision."""
 
     seed: int
-    opening: int  # decisions to make at random first
+    opening: int  # decisions that `opener` makes first
     players: tuple[Player, ...]  # by the seat they opened at
     legal: list[int] = field(default_factory=list[int])
     phases: list[int] = field(default_factory=list[int])
@@ -62,12 +63,12 @@ def play_games(
     to game another, the opponent all others. What the opponent thinks is no policy target.
 
     Up to `games_at_once` go on side by side: where one ends the next seed begins. The same arguments give the same
-    games. Each starts with `opening_decisions` random decisions or down to half as many, which carry no policy target,
+    games. Each starts with `opening_decisions` decisions of `opener` or down to half as many, no policy targets,
     so that games differ even if the agent repeats itself. Then the agent explores at `temperature`, later at
     `temperature_late`. `on_progress` is told how many games have ended, after how many decisions in all.
     """
     hot = round(settings.temperature_share * typical_decisions(config))
-    dice = player("random", config)
+    first_moves = opener()
     waiting = iter(seeds)
     begun = list(islice(waiting, settings.games_at_once))
     table = Table(config, np.array([_bits(seed) for seed in begun], np.uint64))
@@ -77,12 +78,12 @@ def play_games(
     while len(table.running):
         running, made = table.running, table.decisions[table.running]
         positions = table.positions(np.where(made < hot, settings.temperature, settings.temperature_late))
-        opening = made < [notes[game].opening for game in running.tolist()]
+        opening = made < np.array([notes[game].opening for game in running.tolist()])
         seated = zip(running.tolist(), table.agents.tolist(), strict=True)
         guest = np.array([notes[game].players[place] is not agent for game, place in seated], bool) & ~opening
-        moves = dice.choose(positions).moves
-        _note(notes, table, positions, _UNTHOUGHT, np.flatnonzero(opening))
-        for who, asked in ((agent, np.flatnonzero(~opening & ~guest)), (opponent, np.flatnonzero(guest))):
+        moves = np.empty(len(running), np.int64)
+        for who, their in ((first_moves, opening), (agent, ~opening & ~guest), (opponent, guest)):
+            asked = np.flatnonzero(their)
             if who is not None and len(asked):
                 choice = who.choose(positions.take(asked))
                 moves[asked] = choice.moves
