@@ -160,11 +160,13 @@ class _States:
         self._vault, self._config, self._run = vault, config, run
 
     def newest(self) -> bytes | None:
-        """The one most steps were made for, None if the run is new."""
+        """The one most steps were made for, None if the run is new or its states are of another version."""
+        from rr_engine.training.state import STATE_VERSION
+
         cards = [
             card
             for card in self._vault.cards(STATE_KIND, self._config.key)
-            if {name: card.facts[name] for name in self._run} == self._run
+            if card.schema_version == STATE_VERSION and {name: card.facts[name] for name in self._run} == self._run
         ]
         return self._vault.get(max(cards, key=lambda card: card.facts["step"])) if cards else None
 

@@ -1,7 +1,7 @@
 """What a training run is in the middle of: tensors and a few numbers, kept as safetensors so that it can go on.
 
-Nothing random needs keeping: the split, the order of a pass and the symmetries of a step follow from the seed, the
-pass and the step.
+Nothing random needs keeping: the split follows from the games, the order of a pass and the symmetries of a step from
+the seed, the pass and the step.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from rr_engine.errors import DataError
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 _KEY = "ringrift_training"
 
 

@@ -176,6 +176,17 @@ def test_a_stopped_run_goes_on_where_it_was(vault: Vault, data: Card, monkeypatc
     assert make_candidate(fresh, HEX, SETTINGS).card.sha256 == resumed.card.sha256
 
 
+def test_states_of_another_version_are_left_alone(vault: Vault, data: Card, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = make_candidate(vault, HEX, SETTINGS)
+    assert vault.cards(STATE_KIND, HEX.key)
+    monkeypatch.setattr("rr_engine.training.state.STATE_VERSION", 99)
+    began: list[int] = []
+    monkeypatch.setattr(candidate, "starting_card", lambda *_: None)  # the same run as before
+    again = make_candidate(vault, HEX, SETTINGS, on_epoch=lambda epoch: began.append(epoch.epoch))
+    assert began == [0, 1]
+    assert again.card.sha256 == first.card.sha256
+
+
 def test_other_settings_or_another_start_are_another_run(vault: Vault, data: Card) -> None:
     make_candidate(vault, HEX, SETTINGS)
     began: list[int] = []
