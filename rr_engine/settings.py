@@ -275,6 +275,15 @@ class Settings(Section):
     curriculum: CurriculumSettings = field(default_factory=CurriculumSettings)
     vault: VaultSettings = field(default_factory=VaultSettings)
 
+    def __post_init__(self) -> None:
+        for name in ("pairs", "anchor_pairs"):
+            games = 2 * getattr(self.match, name)
+            if games < self.curriculum.mastered_games:
+                raise ConfigError(
+                    f"match.{name} = {games // 2} gives {games} games, fewer than the curriculum.mastered_games = "
+                    f"{self.curriculum.mastered_games} that mastering an opponent takes: nobody would meet the next"
+                )
+
 
 def load(
     path: Path | None = None,

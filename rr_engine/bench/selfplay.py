@@ -94,7 +94,7 @@ def _play(
     player = SearchPlayer(
         counting, name="bench", identity="bench", settings=search, simulations=settings.simulations, full_share=1.0
     )
-    settings = replace(settings, opening_decisions=0)  # decisions at random would count as fast ones
+    settings = replace(settings, opening_decisions=0)  # decisions of an opening would count as fast ones
     marks: list[tuple[float, int, int, int]] = []  # seconds, decisions, positions asked about, calls
 
     def watch(_ended: int, decisions: int) -> None:

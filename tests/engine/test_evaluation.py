@@ -7,15 +7,16 @@ import pytest
 
 from rr_engine.arena.gate import Ruling
 from rr_engine.boards import Config
-from rr_engine.settings import GateSettings, MatchSettings, Settings
+from rr_engine.settings import CurriculumSettings, GateSettings, MatchSettings, Settings
 from rr_engine.stages import crown, evaluations, rating
 from rr_engine.vault import Vault
 from tests.engine.test_stored import kept
 
 HEX = Config.parse("hex8_2p")
-SETTINGS = Settings(
-    match=MatchSettings(pairs=3, anchor_pairs=2, search_anchor_pairs=0, simulations=0, min_distinct=0.5),
+SETTINGS = Settings(  # with this seed no untrained network masters an anchor by luck
+    match=MatchSettings(seed=1, pairs=3, anchor_pairs=2, search_anchor_pairs=0, simulations=0, min_distinct=0.5),
     gate=GateSettings(wave_pairs=2, max_pairs=4),
+    curriculum=CurriculumSettings(mastered_games=4, mastered_win_rate=1.0),
 )
 
 
@@ -59,7 +60,7 @@ def test_who_fails_against_the_champion_meets_the_heuristic_for_a_rating_only(va
 
 def test_an_anchor_once_mastered_is_met_less_often(vault: Vault):
     kept(vault, HEX, 2)
-    easy = replace(SETTINGS.curriculum, mastered_games=4, mastered_win_rate=0.0)
+    easy = replace(SETTINGS.curriculum, mastered_win_rate=0.0)
     settings = replace(SETTINGS, curriculum=easy, match=replace(SETTINGS.match, mastered_pairs=1))
     assert games_of(rating.rate_candidate(vault, HEX, settings)) == {
         "champion": 8,

@@ -104,6 +104,13 @@ def test_a_table_over_a_value_and_a_value_over_a_table(tmp_path):
         settings.load(TINY, environ={}, overrides={"selfplay": 3})
 
 
+@pytest.mark.parametrize("name", ["pairs", "anchor_pairs"])
+def test_matches_too_short_to_master_anybody_are_refused(name):
+    with pytest.raises(ConfigError, match=f"match.{name} = 49 gives 98 games, fewer than .*mastered_games = 100"):
+        settings.load(environ={}, overrides={"match": {name: 49}})
+    assert getattr(settings.load(environ={}, overrides={"match": {name: 50}}).match, name) == 50
+
+
 def test_all_faults_are_told_at_once():
     with pytest.raises(ConfigError, match=r"network\.blocks.*; .*gate\.alpha"):
         settings.load(environ={}, overrides={"network": {"blocks": 0}, "gate": {"alpha": 2}})
