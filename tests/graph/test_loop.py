@@ -24,8 +24,14 @@ Failed = Callable[[dg.ExecuteInProcessResult], dict[str, str]]
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.key)
 def test_every_config_turns(loop: Loop, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     if config.board.cells > 100:
-        for name, value in (("SELFPLAY__GAMES", "3"), ("MATCH__PAIRS", "1"), ("MATCH__ANCHOR_PAIRS", "1")):
-            monkeypatch.setenv(f"RR_{name}", value)
+        fewer = {
+            "SELFPLAY__GAMES": 3,
+            "MATCH__PAIRS": 1,
+            "MATCH__ANCHOR_PAIRS": 1,
+            "CURRICULUM__MASTERED_GAMES": 2,
+        }
+        for name, value in fewer.items():
+            monkeypatch.setenv(f"RR_{name}", str(value))
     result = loop.materialize(*LOOP, config=config.key)
     assert result.success
     assert {e.check_name for e in result.get_asset_check_evaluations() if e.passed} == {
