@@ -231,7 +231,7 @@ class PlanSettings(Section):
 class CurriculumSettings(Section):
     """When a stage is mastered, and how exploration answers a stall."""
 
-    mastered_win_rate: Share = 0.85  # against the opponent of the stage
+    mastered_win_rate: Share = 0.85  # with 2 players, against the opponent of the stage; as good odds with more
     mastered_games: Count = 100  # games that rate must rest on, at least
     mastered_factor: Share = 0.9  # times the weight, at each stage mastered
     min_weight: Share = 0.5  # the weight never falls below

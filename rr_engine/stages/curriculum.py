@@ -26,6 +26,7 @@ def move_on(vault: Vault, config: Config, settings: CurriculumSettings) -> tuple
     pointer = vault.pointer(config.key)
     evaluation = Evaluation(
         candidate=card.facts["candidate"],
+        seats=config.players,
         champion=-1 if pointer is None else pointer.number,
         promoted=pointer is not None and pointer.sha256 == card.facts["candidate"],
         results={

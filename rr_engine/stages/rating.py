@@ -88,7 +88,7 @@ def _pairs(vault: Vault, config: Config, settings: Settings, *, anchor: str, may
     if anchor == HEURISTIC:
         return settings.match.pairs if may_be_crowned else settings.match.anchor_pairs
     past = [card.facts["results"][anchor] for card in vault.cards(MATCHES_KIND, config.key)]
-    mastered = any(is_mastered(result["wins"], result["games"], settings.curriculum) for result in past)
+    mastered = any(is_mastered(result["wins"], result["games"], config.players, settings.curriculum) for result in past)
     return settings.match.mastered_pairs if mastered else settings.match.anchor_pairs
 
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from rr_engine.selfplay.curriculum import CurriculumState, Evaluation, advance
+from rr_engine.selfplay.curriculum import CurriculumState, Evaluation, advance, is_mastered
 from rr_engine.settings import CurriculumSettings
 
 SETTINGS = CurriculumSettings()
 
 
 def _evaluation(candidate: str, *, promoted: bool = False, **results: tuple[int, int]) -> Evaluation:
-    return Evaluation(candidate, champion=0, promoted=promoted, results=results)
+    return Evaluation(candidate, seats=2, champion=0, promoted=promoted, results=results)
 
 
 def test_a_mastered_opponent_advances_the_stage() -> None:
@@ -28,6 +28,12 @@ def test_too_few_wins_or_games_master_nothing(result: tuple[int, int]) -> None:
     state = advance(CurriculumState(), _evaluation("a", random=result), SETTINGS)
     assert (state.stage, state.weight) == (0, 1.0)
     assert state.reason == "random not mastered yet"
+
+
+@pytest.mark.parametrize(("seats", "enough"), [(2, 85), (3, 74), (4, 66)])
+def test_with_more_seats_fewer_first_places_master_somebody(seats: int, enough: int) -> None:
+    assert is_mastered(enough, 100, seats, SETTINGS)
+    assert not is_mastered(enough - 1, 100, seats, SETTINGS)
 
 
 def test_several_stages_can_fall_at_once_but_never_the_last() -> None:
