@@ -277,10 +277,10 @@ class Settings(Section):
 
     def __post_init__(self) -> None:
         for name in ("pairs", "anchor_pairs"):
-            games = 2 * getattr(self.match, name)
-            if games < self.curriculum.mastered_games:
+            pairs = getattr(self.match, name)
+            if 2 * pairs < self.curriculum.mastered_games:
                 raise ConfigError(
-                    f"match.{name} = {games // 2} gives {games} games, fewer than the curriculum.mastered_games = "
+                    f"match.{name} = {pairs} gives {2 * pairs} games, fewer than the curriculum.mastered_games = "
                     f"{self.curriculum.mastered_games} that mastering an opponent takes: nobody would meet the next"
                 )
 

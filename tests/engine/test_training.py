@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -158,6 +159,13 @@ def test_validation_games_are_never_trained_on(window: Window, hex_records: list
     later = build_window(hex_records[len(hex_records) // 2 :], max_samples=10**6)
     again = set(later.games[later.game[split(later, 0.5)[1]]].tolist())
     assert again == held & set(later.games.tolist())
+
+
+def test_the_share_of_the_games_is_kept(window: Window) -> None:
+    names = np.array([hashlib.sha256(bytes([one, two])).hexdigest()[:16] for one in range(4) for two in range(250)])
+    training, validation = split(replace(window, games=names, game=np.arange(1000, dtype=np.int32)), 0.2)
+    assert len(training) + len(validation) == 1000
+    assert 160 < len(validation) < 240  # three deviations
 
 
 def test_each_side_of_the_split_has_a_game(window: Window) -> None:
