@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from rr_engine.arena import MatchResult, PlayedGame, play_match
@@ -50,6 +51,7 @@ def rate_candidate(
 
     Against the champion waves of pairs are played until the sequential test of the gate has decided, or
     `gate.max_pairs`. Who fails there meets the heuristic for a rating only, not as often as the gate would need it.
+    Anchors meet each other once: everyone stands on them, and a candidate that never loses to one says little of it.
     """
     card = newest_candidate(vault, config)
     candidate = match_player(vault, card, settings)
@@ -64,6 +66,10 @@ def rate_candidate(
     for name in ANCHORS:
         pairs = _pairs(vault, config, settings, anchor=name, may_be_crowned=may_be_crowned)
         evening.play(name, candidate, player(name, config), pairs=pairs)
+    for weaker, stronger in pairwise(ANCHORS):
+        a, b = player(stronger, config), player(weaker, config)
+        if not _have_met(vault, config, a, b):
+            evening.play(f"{stronger}-{weaker}", a, b, pairs=settings.match.anchor_pairs)
     if may_be_crowned and settings.match.search_anchor_pairs:
         anchor = player(SEARCH_ANCHOR, config)
         evening.play(SEARCH_ANCHOR, candidate, anchor, pairs=settings.match.search_anchor_pairs)
@@ -160,6 +166,12 @@ def _is_known(vault: Vault, config: Config, sha256: str, champion: Player) -> bo
     known = (champion_results(vault, config, sha256) or {}).get(HEURISTIC)
     players = (champion.digest, player(HEURISTIC, config).digest)
     return known is not None and (known["a"]["digest"], known["b"]["digest"]) == players
+
+
+def _have_met(vault: Vault, config: Config, a: Player, b: Player) -> bool:
+    """Whether there is a match of these two, as they play now."""
+    results = (result for card in vault.cards(MATCHES_KIND, config.key) for result in card.facts["results"].values())
+    return any((result["a"]["digest"], result["b"]["digest"]) == (a.digest, b.digest) for result in results)
 
 
 def _keep_matches(vault: Vault, config: Config, candidate: Card, champion: str | None, evening: _Evening) -> Card:

@@ -37,7 +37,8 @@ def vault(tmp_path: Path) -> Vault:
 def test_the_first_meets_every_anchor(vault: Vault):
     card = evaluations.newest_matches(vault, HEX)
     counts = {name: result["games"] for name, result in card.facts["results"].items()}
-    assert counts == {"random": 4, "greedy": 4, "heuristic": 6, "search:heuristic:64": 2}
+    ladder = {"greedy-random": 4, "heuristic-greedy": 4}
+    assert counts == {"random": 4, "greedy": 4, "heuristic": 6, "search:heuristic:64": 2, **ladder}
     assert set(card.facts["seconds"]) == set(counts)
     assert all(seconds > 0 for seconds in card.facts["seconds"].values())
     assert rating.check_rating(vault, HEX, SETTINGS.match)[1] == []
