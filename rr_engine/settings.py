@@ -98,7 +98,7 @@ class SelfplaySettings(Section):
     temperature: Temperature = 1.0  # of the move choice, in the first part of a game
     temperature_late: Temperature = 0.2  # of the move choice, afterwards
     temperature_share: Share = 0.15  # length of the first part, over the decisions of a typical game
-    opening_decisions: Natural = 4  # decisions of an opening, made for the players: this many or down to half
+    opening_decisions: Natural = 8  # decisions of an opening, made for the players: this many or down to half
     min_distinct: Share = 0.98  # different games over games made, at least
     simulations: Count = 32  # of a full search, whose policy is learned
     cheap_simulations: Natural = 8  # of a cheap search, which only moves the game on
