@@ -24,7 +24,6 @@ from rr_engine.arena import MatchResult, play_match
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.players import player
 from rr_engine.players.stored import champion_of, match_player
-from rr_engine.selfplay.curriculum import STAGES as OPPONENTS
 from rr_engine.settings import Settings, load
 from rr_engine.stages import candidate, dataset, evaluations, games
 from rr_engine.vault import Vault
@@ -92,7 +91,7 @@ class Loop:
                 f"against_{name}": {key: round(result[key], 4) for key in ("score", "wilson_low", "wilson_high")}
                 | {"games": result["games"]}
                 for name, result in results.items()
-                if name in OPPONENTS
+                if evaluations.is_of(result["a"], trained.sha256)
             },
             **{key: standing[key] for key in ("elo", "low", "high")},
             "seconds": {name: round(value, 1) for name, value in seconds.items()},

@@ -9,6 +9,7 @@ from typing import Any
 from rr_engine.arena.rating import fit_ratings
 from rr_engine.boards import Config
 from rr_engine.errors import DataError
+from rr_engine.players import Player
 from rr_engine.players.stored import SHOWN_DIGITS
 from rr_engine.settings import GateSettings
 from rr_engine.vault import Card, Vault
@@ -45,8 +46,17 @@ def is_far_behind(vault: Vault, config: Config, sha256: str, settings: GateSetti
 
 def ratings_of(vault: Vault, config: Config) -> list[dict[str, Any]]:
     """One fit over all matches of a config: a row per player with Elo (random is 0) and 95 % interval."""
-    results = [result for card in vault.cards(MATCHES_KIND, config.key) for result in card.facts["results"].values()]
-    return fit_ratings(results, seats=config.players)
+    return fit_ratings(all_results(vault, config), seats=config.players)
+
+
+def all_results(vault: Vault, config: Config) -> list[Mapping[str, Any]]:
+    """Every result of every evaluation of a config (each `MatchResult.to_json`), the oldest evaluation first."""
+    return [result for card in vault.cards(MATCHES_KIND, config.key) for result in card.facts["results"].values()]
+
+
+def is_between(result: Mapping[str, Any], a: Player, b: Player) -> bool:
+    """Whether a result is one of these two, as they play now."""
+    return (result["a"]["digest"], result["b"]["digest"]) == (a.digest, b.digest)
 
 
 def newest_matches(vault: Vault, config: Config) -> Card:

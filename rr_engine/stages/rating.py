@@ -24,7 +24,9 @@ from rr_engine.stages.evaluations import (
     MATCHES_KIND,
     RATINGS_KIND,
     REMATCH,
+    all_results,
     champion_results,
+    is_between,
     newest_matches,
     ratings_of,
 )
@@ -66,9 +68,10 @@ def rate_candidate(
     for name in ANCHORS:
         pairs = _pairs(vault, config, settings, anchor=name, may_be_crowned=may_be_crowned)
         evening.play(name, candidate, player(name, config), pairs=pairs)
+    past = all_results(vault, config)
     for weaker, stronger in pairwise(ANCHORS):
         a, b = player(stronger, config), player(weaker, config)
-        if not _have_met(vault, config, a, b):
+        if not any(is_between(result, a, b) for result in past):
             evening.play(f"{stronger}-{weaker}", a, b, pairs=settings.match.anchor_pairs)
     if may_be_crowned and settings.match.search_anchor_pairs:
         anchor = player(SEARCH_ANCHOR, config)
@@ -164,14 +167,7 @@ class _Evening:
 def _is_known(vault: Vault, config: Config, sha256: str, champion: Player) -> bool:
     """Whether the champion, playing as it does now, has met the heuristic as it is now."""
     known = (champion_results(vault, config, sha256) or {}).get(HEURISTIC)
-    players = (champion.digest, player(HEURISTIC, config).digest)
-    return known is not None and (known["a"]["digest"], known["b"]["digest"]) == players
-
-
-def _have_met(vault: Vault, config: Config, a: Player, b: Player) -> bool:
-    """Whether there is a match of these two, as they play now."""
-    results = (result for card in vault.cards(MATCHES_KIND, config.key) for result in card.facts["results"].values())
-    return any((result["a"]["digest"], result["b"]["digest"]) == (a.digest, b.digest) for result in results)
+    return known is not None and is_between(known, champion, player(HEURISTIC, config))
 
 
 def _keep_matches(vault: Vault, config: Config, candidate: Card, champion: str | None, evening: _Evening) -> Card:
