@@ -75,27 +75,34 @@ class Desk(NamedTuple):
 
 
 @kernel
-def _encode_cell(g, s, cell, planes):
+def _relative(seat, mover, seats):
+    return seat - mover if seat >= mover else seat - mover + seats
+
+
+@kernel
+def _encode_cells(g, s, planes):
     mover, seats = s["player"], s["seats"]
-    kind = s["kind"][cell]
-    relative = (np.int64(s["owner"][cell]) - mover + seats) % seats
-    planes = planes[cell]
-    planes[_INSIDE] = 1
-    if kind == MARKER:
-        planes[_MARKER + relative] = 1
-    elif kind == COLLAPSED:
-        planes[_TERRITORY + relative] = 1
-    elif kind == STACK:
-        planes[_CONTROLS + relative] = 1
-        rings = s["rings"][cell]
-        height = np.int64(s["height"][cell])
-        cap = np.int64(s["cap"][cell])
-        planes[_HEIGHT] = height
-        planes[_CAP] = cap
-        if height > cap:
-            planes[_NEXT + (((rings >> (RING_BITS * cap)) & 3) - mover + seats) % seats] = 1
-        for index in range(height):
-            planes[_RINGS + (((rings >> (RING_BITS * index)) & 3) - mover + seats) % seats] += 1
+    for cell in range(g["cells"]):
+        planes[cell, _INSIDE] = 1
+        kind = s["kind"][cell]
+        if kind != MARKER and kind != COLLAPSED and kind != STACK:
+            continue
+        relative = _relative(np.int64(s["owner"][cell]), mover, seats)
+        if kind == MARKER:
+            planes[cell, _MARKER + relative] = 1
+        elif kind == COLLAPSED:
+            planes[cell, _TERRITORY + relative] = 1
+        else:
+            planes[cell, _CONTROLS + relative] = 1
+            rings = s["rings"][cell]
+            height = np.int64(s["height"][cell])
+            cap = np.int64(s["cap"][cell])
+            planes[cell, _HEIGHT] = height
+            planes[cell, _CAP] = cap
+            if height > cap:
+                planes[cell, _NEXT + _relative(rings >> (RING_BITS * cap) & 3, mover, seats)] = 1
+            for index in range(height):
+                planes[cell, _RINGS + _relative(rings >> (RING_BITS * index) & 3, mover, seats)] += 1
 
 
 @kernel
@@ -139,8 +146,7 @@ def _encode_measures(g, s, desk, numbers):
 @kernel
 def _encode_state(g, s, desk, planes, numbers):
     """Fill `planes` [cells + 1, PLANES] and `numbers` [NUMBERS] (both zero before) with what the mover sees."""
-    for cell in range(g["cells"]):
-        _encode_cell(g, s, cell, planes)
+    _encode_cells(g, s, planes)
     if s["active"] >= 0:
         planes[s["active"], _ACTIVE] = 1
     _encode_numbers(g, s, numbers)
@@ -148,13 +154,13 @@ def _encode_state(g, s, desk, planes, numbers):
 
 
 @kernel
-def _encode_way(g, s, start, end, facts):
+def _encode_way(g, s, start, end, facts, row):
     """Add what a stack passes between two cells of a line: own and others' markers, and the steps."""
     line, between, steps = stretch(g, start, end)
     for seat in range(s["seats"]):
         passed = popcount(np.int64(s["marks"][seat, line]) & between)
-        facts[1 if seat == s["player"] else 2] += passed / 4.0
-    facts[3] += steps / 8.0
+        facts[row, 1 if seat == s["player"] else 2] += passed / 4.0
+    facts[row, 3] += steps / 8.0
 
 
 @kernel
@@ -170,41 +176,46 @@ def _farther_end(g, first, axis, length, cell):
 
 
 @kernel
-def _encode_move(g, s, move, cells, facts):
-    """Fill `cells` [MOVE_CELLS] and `facts` [MOVE_FACTS] (zero before) of a legal move; returns its kind."""
+def _encode_moves(g, s, moves, begin, end, kinds, cells, facts):
+    """Fill rows `begin` to `end` of `kinds`, `cells` and `facts` (zero before) with the legal moves of a state.
+
+    The moves begin at row 0 of `moves`. One call for all of them: a call a move took ten times as long.
+    """
     nowhere = g["cells"]
-    kind = move & 15
-    a = (move >> 4) & 0xFFF
-    b = (move >> 16) & 0xFFF
-    c = (move >> 28) & 0xFFF
-    d = (move >> 40) & 0xFFF
-    cells[0] = a
-    cells[1] = nowhere
-    cells[2] = nowhere
-    if kind == SKIP or kind == SWAP:
-        cells[0] = nowhere
-    elif kind == PLACEMENT:
-        facts[0] = b / 3.0
-    elif kind == LINE_WHOLE or kind == LINE_WINDOW:
-        line = np.int64(g["line_of"][a, d])
-        last = np.int64(g["cell_at"][line, np.int64(g["pos_of"][a, d]) + c - 1])
-        cells[0] = min(a, last)
-        cells[1] = max(a, last)
-        facts[0] = c / 8.0
-    elif kind == REGION:
-        facts[0] = c / np.float64(g["cells"])
-    elif kind == PLAIN:
-        cells[1] = b
-        _encode_way(g, s, a, b, facts)
-    elif kind == CAPTURE:
-        cells[1] = c
-        cells[2] = b
-        _encode_way(g, s, a, b, facts)
-        _encode_way(g, s, b, c, facts)
-    elif kind < LINE_WHOLE:  # slides
-        cells[1] = b
-        cells[2] = _farther_end(g, c, d & 15, d >> 4, b) if kind == SLIDE_WINDOW else c
-    return kind
+    for row in range(begin, end):
+        move = moves[row - begin]
+        kind = move & 15
+        a = (move >> 4) & 0xFFF
+        b = (move >> 16) & 0xFFF
+        c = (move >> 28) & 0xFFF
+        d = (move >> 40) & 0xFFF
+        kinds[row] = kind
+        cells[row, 0] = a
+        cells[row, 1] = nowhere
+        cells[row, 2] = nowhere
+        if kind == PLACEMENT:
+            facts[row, 0] = b / 3.0
+        elif kind == PLAIN:
+            cells[row, 1] = b
+            _encode_way(g, s, a, b, facts, row)
+        elif kind == CAPTURE:
+            cells[row, 1] = c
+            cells[row, 2] = b
+            _encode_way(g, s, a, b, facts, row)
+            _encode_way(g, s, b, c, facts, row)
+        elif kind == SKIP or kind == SWAP:
+            cells[row, 0] = nowhere
+        elif kind == LINE_WHOLE or kind == LINE_WINDOW:
+            line = np.int64(g["line_of"][a, d])
+            last = np.int64(g["cell_at"][line, np.int64(g["pos_of"][a, d]) + c - 1])
+            cells[row, 0] = min(a, last)
+            cells[row, 1] = max(a, last)
+            facts[row, 0] = c / 8.0
+        elif kind == REGION:
+            facts[row, 0] = c / np.float64(g["cells"])
+        elif kind < LINE_WHOLE:  # slides
+            cells[row, 1] = b
+            cells[row, 2] = _farther_end(g, c, d & 15, d >> 4, b) if kind == SLIDE_WINDOW else c
 
 
 @entry
@@ -212,8 +223,8 @@ def encode_positions(g, states, moves, offsets, desk, planes, numbers, kinds, ce
     """Encode `states` (none of them over) and their legal `moves`, ragged by `offsets`, a row each."""
     for index in range(len(states)):
         _encode_state(g, states[index], desk, planes[index], numbers[index])
-        for row in range(offsets[index], offsets[index + 1]):
-            kinds[row] = _encode_move(g, states[index], moves[row], cells[row], facts[row])
+        begin, end = offsets[index], offsets[index + 1]
+        _encode_moves(g, states[index], moves[begin:end], begin, end, kinds, cells, facts)
 
 
 @entry
@@ -225,9 +236,8 @@ def encode_game(g, s, scratch, out, played, wanted, desk, planes, numbers, kinds
     for index in range(len(played)):
         if wanted[index]:
             _encode_state(g, s, desk, planes[rows], numbers[rows])
-            for legal in range(n):
-                kinds[moves] = _encode_move(g, s, out[legal], cells[moves], facts[moves])
-                moves += 1
+            _encode_moves(g, s, out, moves, moves + n, kinds, cells, facts)
+            moves += n
             rows += 1
         n = advance(g, s, scratch, played[index], out)
     return rows, moves

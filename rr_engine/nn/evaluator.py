@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from rr_engine.boards import Board, Config
 from rr_engine.errors import DataError
-from rr_engine.kernels.layout import MAX_SEATS
 from rr_engine.nn.checkpoint import Checkpoint
 from rr_engine.nn.features import Encoded, encode
 from rr_engine.nn.network import Batch, Network, log_policy
 from rr_engine.nn.precision import fast_dtype
+from rr_engine.nn.scoring import share_chances
 
 Floats = NDArray[np.float64]
 
@@ -56,9 +56,9 @@ class NetworkEvaluator:
         if config != self.config:
             raise DataError(f"a network for {self.config.key} is asked about {config.key}")
         logits, values = self.answer(encode(config, states, moves, offsets))
-        chances = np.exp(values - values.max(1, keepdims=True), dtype=np.float64)
-        chances /= chances.sum(1, keepdims=True)
-        return logits.astype(np.float64), by_seat(chances, states["player"], config.players)
+        chances = np.empty((len(states), config.players))
+        share_chances(values, states["player"], chances)
+        return logits.astype(np.float64), chances
 
 
 class _TorchNetwork:
@@ -74,12 +74,6 @@ class _TorchNetwork:
         """(policy logits [moves], value logits [decisions, MAX_SEATS], -inf for absent seats)."""
         logits, values = self._network(Batch.of(encoded, self._device), self._board)
         return logits.float().cpu().numpy(), values.float().cpu().numpy()
-
-
-def by_seat(relative: Floats, movers: NDArray[np.int64], players: int) -> Floats:
-    """[states, seats]: the columns of `relative` [states, MAX_SEATS], which begin with the mover, from seat 0 on."""
-    assert relative.shape[1] == MAX_SEATS
-    return np.take_along_axis(relative, (np.arange(players) - movers[:, None]) % players, 1)
 
 
 @torch.inference_mode()

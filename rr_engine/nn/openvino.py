@@ -5,7 +5,6 @@ In one run on one Zen 4 core it was 1.4 times as fast as torch in the same preci
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import Any
 
@@ -23,6 +22,12 @@ from rr_engine.nn.scoring import MoveWeights, score_moves
 
 Float32s = NDArray[np.float32]
 
+# A batch is cut into parts of two sizes, for each of which the model is compiled: one for any size takes 1.2 to 1.4
+# times as long (docs/experiments.md).
+_MANY, _FEW = 32, 8
+# One stream of one thread is computed by who asks, so each thread compiles its own: a twentieth of a second. Streams of
+# a model that threads share are threads of their own, for which callers wait.
+_IN_CALLERS_THREAD = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
 _PRECISIONS = {torch.bfloat16: "bf16", torch.float32: "f32"}
 
 
@@ -49,13 +54,12 @@ class OpenVinoNetwork:
         import openvino
 
         example = (torch.zeros((1, board.cells + 1, PLANES), dtype=torch.uint8), torch.zeros((1, NUMBERS)))
-        shapes = [openvino.PartialShape([-1, *array.shape[1:]]) for array in example]
+        self._shapes = [array.shape[1:] for array in example]
         trunk = _Trunk(network, board).eval()
         trunk(*example)  # what is computed once per board is not to be traced
-        model = openvino.convert_model(trunk, example_input=example, input=shapes)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        options = {"INFERENCE_NUM_THREADS": cores, "NUM_STREAMS": cores, "INFERENCE_PRECISION_HINT": _PRECISIONS[dtype]}
-        self._compiled = openvino.Core().compile_model(model, "CPU", options)
+        anysize = [openvino.PartialShape([-1, *shape]) for shape in self._shapes]
+        self._model = openvino.convert_model(trunk, example_input=example, input=anysize)
+        self._options = _IN_CALLERS_THREAD | {"INFERENCE_PRECISION_HINT": _PRECISIONS[dtype]}
         self._requests = threading.local()
         _, _, _, places = grid(board)
         self._places = np.append(places, -1)
@@ -69,27 +73,53 @@ class OpenVinoNetwork:
 
     def __call__(self, encoded: Encoded) -> tuple[Float32s, Float32s]:
         """(policy logits [moves], value logits [decisions, MAX_SEATS], -inf for absent seats)."""
-        if not hasattr(self._requests, "mine"):
-            self._requests.mine = self._compiled.create_infer_request()
-        request: Any = self._requests.mine
-        request.infer({0: encoded.planes, 1: encoded.numbers}, share_inputs=True)
-        seen, board, values = (request.get_output_tensor(index).data for index in range(3))
+        if not hasattr(self._requests, "by_size"):
+            self._requests.by_size = {size: self._request(size) for size in (_MANY, _FEW)}
         decisions = len(encoded.planes)
         logits = np.empty(len(encoded.move_kinds), np.float32)
-        score_moves(
-            self._weights,
-            seen.reshape(decisions, -1, MOVE_CELLS, len(self._weights.out)),
-            board,
-            encoded.offsets,
-            encoded.move_kinds,
-            encoded.move_cells,
-            encoded.move_facts,
-            self._places,
-            np.empty_like(self._weights.out),
-            logits,
-        )
+        values = np.empty((decisions, MAX_SEATS), np.float32)
+        hidden = np.empty_like(self._weights.out)
+        first = 0
+        while first < decisions:
+            size = _MANY if decisions - first > _MANY - _FEW else _FEW
+            end = min(first + size, decisions)
+            request: Any = self._requests.by_size[size]
+            asked = [_filled_up(array[first:end], size) for array in (encoded.planes, encoded.numbers)]
+            request.infer(dict(enumerate(asked)), share_inputs=True)
+            seen, board, value = (request.get_output_tensor(index).data for index in range(3))
+            score_moves(
+                self._weights,
+                seen.reshape(size, -1, MOVE_CELLS, len(hidden)),
+                board,
+                encoded.offsets[first : end + 1],
+                encoded.move_kinds,
+                encoded.move_cells,
+                encoded.move_facts,
+                self._places,
+                hidden,
+                logits,
+            )
+            values[first:end] = value[: end - first]
+            first = end
         present = encoded.numbers[:, PRESENT : PER_SEAT * MAX_SEATS : PER_SEAT] > 0
         return logits, np.where(present, values, -np.inf)
+
+    def _request(self, size: int) -> Any:
+        """The model compiled for `size` decisions and the thread that asks."""
+        import openvino
+
+        model = self._model.clone()
+        model.reshape({index: [size, *shape] for index, shape in enumerate(self._shapes)})
+        return openvino.Core().compile_model(model, "CPU", self._options).create_infer_request()
+
+
+def _filled_up(array: NDArray[Any], size: int) -> NDArray[Any]:
+    """`array`, or a copy of `size` rows that ends with zeros."""
+    if len(array) == size:
+        return array
+    filled = np.zeros((size, *array.shape[1:]), array.dtype)
+    filled[: len(array)] = array
+    return filled
 
 
 def _array(weight: Tensor) -> Float32s:

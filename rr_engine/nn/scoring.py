@@ -1,4 +1,4 @@
-"""The move head as a kernel: logits of ragged legal moves from what a network said of the cells. Knows no runtime."""
+"""What is left to compute from what a network says of a board, as kernels: moves' logits, seats' chances."""
 
 from __future__ import annotations
 
@@ -57,3 +57,22 @@ def score_moves(
             for channel in range(channels):
                 logit += max(hidden[channel], np.float32(0)) * weights.out[channel]
             logits[move] = logit
+
+
+@entry
+def share_chances(values: Any, movers: Any, chances: Any) -> None:
+    """Fill `chances` [decisions, seats] with the softmax of `values` [decisions, MAX_SEATS], turned to begin at seat 0.
+
+    The columns of `values` begin with who decides, `movers` [decisions]; absent seats have -inf.
+    """
+    seats = chances.shape[1]
+    for row in range(movers.size):
+        top, total = -np.inf, 0.0
+        for relative in range(seats):
+            top = max(top, np.float64(values[row, relative]))
+        for relative in range(seats):
+            chance = np.exp(np.float64(values[row, relative]) - top)
+            chances[row, (movers[row] + relative) % seats] = chance
+            total += chance
+        for seat in range(seats):
+            chances[row, seat] /= total

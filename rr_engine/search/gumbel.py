@@ -79,11 +79,10 @@ def search(
     scale = trees.Scale(settings.c_visit, settings.c_scale)
     used = len(moves)
     while len(waiting := np.flatnonzero(tree.leaf >= 0)):
-        leaves = tree.leaf[waiting]
-        counts = tree.count[waiting, leaves].astype(np.int64)
-        bounds = np.concatenate(([0], np.cumsum(counts)))
-        edges = np.repeat(tree.first[waiting, leaves] - bounds[:-1], counts) + np.arange(bounds[-1])
-        logits, values = evaluator.evaluate(config, tree.states[waiting, leaves], tree.move[edges], bounds)
+        bounds = np.append(0, np.cumsum(tree.count[waiting, tree.leaf[waiting]], dtype=np.int64))
+        asked, choices = np.empty(len(waiting), states.dtype), np.empty(bounds[-1], np.int64)
+        trees.list_leaves(tree, waiting, bounds, asked, choices)
+        logits, values = evaluator.evaluate(config, asked, choices, bounds)
         trees.take_values(tree, waiting, values, logits, bounds)
         game = 0
         while game < len(states):
@@ -134,6 +133,7 @@ def _plant(
         noise=noise,
         move=np.empty(room, np.int64),
         logit=np.empty(room),
+        prior=np.empty(room),
         child=np.full(room, trees.UNSEEN, np.int32),
     )
     tree.states[:, 0] = states
@@ -149,5 +149,6 @@ def _with_more_room(tree: trees.Tree) -> trees.Tree:
     return tree._replace(
         move=np.concatenate((tree.move, np.empty_like(tree.move))),
         logit=np.concatenate((tree.logit, np.empty_like(tree.logit))),
+        prior=np.concatenate((tree.prior, np.empty_like(tree.prior))),
         child=np.concatenate((tree.child, np.empty_like(tree.child))),
     )

@@ -37,7 +37,8 @@ class Tree(NamedTuple):
     rounds: Any  # [games, simulations] int32: visits that a root edge must have to be walked (sequential halving)
     noise: Any  # [root edges]
     move: Any  # [edges]
-    logit: Any  # [edges]
+    logit: Any  # [edges], 0 for the largest of a node
+    prior: Any  # [edges] exp(logit)
     child: Any  # [edges] int32
 
 
@@ -59,14 +60,11 @@ def _mixed_value(tree: Any, game: int, node: int, agent: int) -> float:
     """What an edge never walked counts for: `v_mix` of Danihelka et al. 2022, appendix D."""
     first, count = tree.first[game, node], tree.count[game, node]
     own = tree.value[game, node, agent]
-    top = -np.inf
-    for edge in range(first, first + count):
-        top = max(top, tree.logit[edge])
     weight, weighed, walks = 0.0, 0.0, 0.0
     for edge in range(first, first + count):
         child = tree.child[edge]
         if child != UNSEEN and tree.visits[game, child] > 0:
-            share = np.exp(tree.logit[edge] - top) + 1e-12
+            share = tree.prior[edge] + 1e-12
             weight += share
             weighed += share * tree.total[game, child, agent] / tree.visits[game, child]
             walks += tree.visits[game, child]
@@ -121,17 +119,24 @@ def _choose_inner(tree: Any, game: int, node: int, scale: Any) -> int:
     agent = tree.agent[game, node]
     otherwise = _mixed_value(tree, game, node, agent)
     weight = _weight(tree, game, node, scale)
-    first, count = tree.first[game, node], tree.count[game, node]
+    first, end = tree.first[game, node], tree.first[game, node] + tree.count[game, node]
     top = -np.inf
-    for edge in range(first, first + count):
+    for edge in range(first, end):
         top = max(top, tree.logit[edge] + weight * _value_of(tree, game, edge, agent, otherwise))
+    as_unseen = np.exp(weight * otherwise - top)  # of all edges never walked: one exponential serves them
     total = 0.0
-    for edge in range(first, first + count):
-        total += np.exp(tree.logit[edge] + weight * _value_of(tree, game, edge, agent, otherwise) - top)
+    for edge in range(first, end):
+        if tree.child[edge] == UNSEEN:
+            total += as_unseen * tree.prior[edge]
+        else:
+            total += np.exp(tree.logit[edge] + weight * _value_of(tree, game, edge, agent, otherwise) - top)
     best, best_score = first, -np.inf
-    for edge in range(first, first + count):
-        share = np.exp(tree.logit[edge] + weight * _value_of(tree, game, edge, agent, otherwise) - top) / total
-        score = share - _visits_of(tree, game, edge) / tree.visits[game, node]
+    for edge in range(first, end):
+        if tree.child[edge] == UNSEEN:
+            score = as_unseen * tree.prior[edge] / total
+        else:
+            share = np.exp(tree.logit[edge] + weight * _value_of(tree, game, edge, agent, otherwise) - top) / total
+            score = share - _visits_of(tree, game, edge) / tree.visits[game, node]
         if score > best_score:
             best, best_score = edge, score
     return best
@@ -207,6 +212,18 @@ def walk(g: Any, tree: Any, first: int, scratch: Any, used: int, capacity: int, 
 
 
 @entry
+def list_leaves(tree: Any, games: Any, offsets: Any, states: Any, moves: Any) -> None:
+    """Fill `states` and legal `moves` (ragged by `offsets`) of the leaves that wait in `games`."""
+    for row in range(games.size):
+        game = games[row]
+        node = np.int64(tree.leaf[game])
+        first = tree.first[game, node]
+        states[row] = tree.states[game, node]
+        for index in range(tree.count[game, node]):
+            moves[offsets[row] + index] = tree.move[first + index]
+
+
+@entry
 def take_values(tree: Any, games: Any, values: Any, logits: Any, offsets: Any) -> None:
     """Give the waiting leaf of every one of `games` its evaluation (values by seat), and back it up."""
     for row in range(games.size):
@@ -215,8 +232,12 @@ def take_values(tree: Any, games: Any, values: Any, logits: Any, offsets: Any) -
         swapped = tree.states[game, node]["swapped"]
         for agent in range(tree.value.shape[2]):
             tree.value[game, node, agent] = values[row, agent ^ swapped]
-        for index in range(tree.count[game, node]):
-            tree.logit[tree.first[game, node] + index] = logits[offsets[row] + index]
+        own = logits[offsets[row] : offsets[row + 1]]
+        top = own.max()
+        for index in range(own.size):
+            edge = tree.first[game, node] + index
+            tree.logit[edge] = own[index] - top
+            tree.prior[edge] = np.exp(tree.logit[edge])
         tree.leaf[game] = -1
         _back_up(tree, game, node)
 

@@ -10,7 +10,7 @@ from rr_engine.game import Game
 from rr_engine.heuristic.evaluator import HeuristicEvaluator
 from rr_engine.players import Table, player
 from rr_engine.players.search import SearchPlayer
-from rr_engine.search import CachedEvaluator, Evaluator, Found, UniformEvaluator, evaluators, search
+from rr_engine.search import CachedEvaluator, Evaluator, Found, UniformEvaluator, search
 from rr_engine.search.gumbel import halving
 from rr_engine.settings import SearchSettings
 from tests.engine.positions import position
@@ -112,7 +112,7 @@ class Counted:
         return HeuristicEvaluator().evaluate(config, states, moves, offsets)
 
 
-def test_a_cache_asks_once_and_answers_the_same(monkeypatch: pytest.MonkeyPatch):
+def test_a_cache_asks_once_and_answers_the_same():
     config = Config.parse("hex8_2p")
     table, dice = Table(config, np.arange(1, 9, dtype=np.uint64)), player("random", config)
     for _ in range(6):
@@ -130,8 +130,7 @@ def test_a_cache_asks_once_and_answers_the_same(monkeypatch: pytest.MonkeyPatch)
     for rows in ([3, 0, 5], [5, 3], [1, 5, 2, 3, 4]):
         ask(large, rows)
     assert counted.asked == 6  # of six positions
-    monkeypatch.setattr(evaluators, "_ROOM", 1)
-    small = CachedEvaluator(counted)  # each half has room for the answers of one call
+    small = CachedEvaluator(counted, room=1)  # each half has room for the answers of one call
     for row in (6, 7, 6, 5, 6):
         ask(small, [row])
     assert counted.asked == 6 + 4
