@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rr_engine.batch import Batch
+from rr_engine.bench.gpu import GpuMeter
 from rr_engine.boards import Config
 from rr_engine.nn.checkpoint import untrained
 from rr_engine.nn.evaluator import NetworkEvaluator
@@ -62,9 +63,10 @@ def measure_selfplay(
     checkpoint = untrained(config, network, seed=_SEED)
     evaluator = NetworkEvaluator(checkpoint)
     best: dict[str, Any] = {"decisions_per_s": 0.0}
-    bare = 0.0
+    bare, meter = 0.0, GpuMeter(evaluator.device)
     for _ in range(runs):
-        row = _play(config, evaluator, settings, search, seconds)
+        with meter:
+            row = _play(config, evaluator, settings, search, seconds)
         bare = max(bare, _ask(evaluator, config, row["batch"], seconds / 2))
         if row["decisions_per_s"] > best["decisions_per_s"]:
             best = row
@@ -80,6 +82,7 @@ def measure_selfplay(
         "parameters": checkpoint.parameters,
         "device": evaluator.device,
         "threads": CORES,
+        **meter.row(),
     }
 
 
@@ -88,11 +91,16 @@ class _EnoughError(Exception):
 
 
 def _play(
-    config: Config, evaluator: Evaluator, settings: SelfplaySettings, search: SearchSettings, seconds: float
+    config: Config, evaluator: NetworkEvaluator, settings: SelfplaySettings, search: SearchSettings, seconds: float
 ) -> dict[str, Any]:
     counting = _Counting(evaluator)
     player = SearchPlayer(
-        counting, name="bench", identity="bench", settings=search, simulations=settings.simulations, full_share=1.0
+        counting,
+        name="bench",
+        identity="bench",
+        settings=search,
+        simulations=settings.simulations,
+        games_per_call=evaluator.games_per_call,
     )
     settings = replace(settings, opening_decisions=0)  # decisions of an opening would count as fast ones
     marks: list[tuple[float, int, int, int]] = []  # seconds, decisions, positions asked about, calls

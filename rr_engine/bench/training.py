@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from rr_engine.bench.gpu import GpuMeter
 from rr_engine.boards import Config
+from rr_engine.nn.evaluator import best_device
 from rr_engine.players import player
 from rr_engine.players.workers import CORES
 from rr_engine.selfplay.play import play_games
@@ -31,14 +33,17 @@ def measure_training(
 ) -> dict[str, Any]:
     """One row: the bare network and training in turn, each for about `seconds` a run; the best of `runs`."""
     window = _window(config)
-    learner = Learner(config.board, network, settings)
-    ready = sample(window, np.arange(settings.batch_size) * 7 % window.samples)
+    device = best_device()
+    learner = Learner(config.board, network, settings, device=device)
+    ready = sample(window, np.arange(settings.batch_size) * 7 % window.samples, device=device)
     _train(window, network, settings, 0)  # takes all cores, and makes what is made once
     _go_forward_and_back(learner, ready, 0.0)
     bare = trained = 0.0
+    meter = GpuMeter(device)
     for _ in range(runs):
         bare = max(bare, _go_forward_and_back(learner, ready, seconds))
-        trained = max(trained, _train(window, network, settings, round(bare * seconds)))
+        with meter:
+            trained = max(trained, _train(window, network, settings, round(bare * seconds)))
     return {
         "config": config.key,
         "samples_per_s": round(trained),
@@ -50,6 +55,7 @@ def measure_training(
         "parameters": sum(weight.numel() for weight in learner.model.parameters()),
         "device": learner.device,
         "threads": CORES,
+        **meter.row(),
     }
 
 
@@ -70,7 +76,9 @@ def _go_forward_and_back(learner: Learner, ready: Sample, seconds: float) -> flo
     steps, began = 0, time.perf_counter()
     while not steps or time.perf_counter() < began + seconds:
         learner.model.zero_grad(set_to_none=True)
-        learner.loss(ready).backward()
+        loss = learner.loss(ready)
+        loss.backward()
+        loss.item()  # a GPU would still be at work
         steps += 1
     return steps * len(ready.targets.value) / (time.perf_counter() - began)
 
@@ -83,5 +91,6 @@ def _train(window: Window, network: NetworkSettings, settings: TrainingSettings,
         settings=replace(settings, passes=1000.0, patience=1000),
         validation_share=0.01,
         max_samples_trained=max(samples, 2 * settings.batch_size),
+        device=best_device(),
     )
     return result.samples_trained / sum(epoch.samples / epoch.samples_per_s for epoch in result.epochs)

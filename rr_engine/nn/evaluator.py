@@ -7,7 +7,6 @@ the precision that is fastest there.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +16,7 @@ from rr_engine.boards import Board, Config
 from rr_engine.errors import DataError
 from rr_engine.nn.checkpoint import Checkpoint
 from rr_engine.nn.features import Encoded, encode
-from rr_engine.nn.network import Batch, Network, log_policy
+from rr_engine.nn.network import Batch, log_policy
 from rr_engine.nn.precision import fast_dtype
 from rr_engine.nn.scoring import share_chances
 
@@ -30,20 +29,26 @@ def best_device() -> str:
 
 
 class NetworkEvaluator:
-    """`search.Evaluator` of a checkpoint. Keeps a copy of the network made for speed."""
+    """`search.Evaluator` of a checkpoint. Keeps a copy of the network made for speed.
+
+    Best asked about `games_per_call` positions at once.
+    """
 
     def __init__(self, checkpoint: Checkpoint, *, device: str | None = None) -> None:
         """`device` is torch's name of it, None for the best there is."""
         self.config = checkpoint.config
         self.device = device or best_device()
         network, dtype = checkpoint.network.fused(), fast_dtype(self.device)
+        self.games_per_call = 128 if self.device == "cpu" else 512
         self._run: Callable[[Encoded], tuple[NDArray[np.float32], NDArray[np.float32]]]
         if self.device == "cpu":
             from rr_engine.nn.openvino import OpenVinoNetwork
 
             self._run = OpenVinoNetwork(network, checkpoint.config.board, dtype=dtype)
         else:
-            self._run = _TorchNetwork(network, checkpoint.config.board, self.device, dtype)
+            from rr_engine.nn.gpu import GpuNetwork
+
+            self._run = GpuNetwork(network, checkpoint.config.board, self.device, dtype)
 
     def answer(self, encoded: Encoded) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """(policy logits [moves], value logits [decisions, MAX_SEATS], -inf for absent seats), for what is encoded."""
@@ -59,21 +64,6 @@ class NetworkEvaluator:
         chances = np.empty((len(states), config.players))
         share_chances(values, states["player"], chances)
         return logits.astype(np.float64), chances
-
-
-class _TorchNetwork:
-    """A network on torch."""
-
-    def __init__(self, network: Network, board: Board, device: str, dtype: torch.dtype) -> None:
-        self._network: Any = network.to(device, dtype)
-        self._network.to(memory_format=torch.channels_last)
-        self._board, self._device = board, device
-
-    @torch.inference_mode()
-    def __call__(self, encoded: Encoded) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """(policy logits [moves], value logits [decisions, MAX_SEATS], -inf for absent seats)."""
-        logits, values = self._network(Batch.of(encoded, self._device), self._board)
-        return logits.float().cpu().numpy(), values.float().cpu().numpy()
 
 
 @torch.inference_mode()

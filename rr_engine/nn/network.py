@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -42,16 +43,18 @@ class Batch:
     @classmethod
     def of(cls, encoded: Encoded, device: str | torch.device = "cpu") -> Batch:
         """The same decisions as tensors on `device`; shares memory where it can."""
-        counts = np.diff(encoded.offsets)
-        arrays = (
-            encoded.planes,
-            encoded.numbers,
-            np.repeat(np.arange(len(counts)), counts),
-            encoded.move_kinds.astype(np.int64),
-            encoded.move_cells.astype(np.int64),
-            encoded.move_facts,
+
+        def put(array: NDArray[Any]) -> Tensor:
+            return torch.from_numpy(array).to(device, non_blocking=True)
+
+        return cls(
+            planes=put(encoded.planes),
+            numbers=put(encoded.numbers),
+            decision=torch.repeat_interleave(put(np.diff(encoded.offsets)), output_size=len(encoded.move_kinds)),
+            move_kinds=put(encoded.move_kinds).long(),  # wide only where they are used: narrow on their way
+            move_cells=put(encoded.move_cells).long(),
+            move_facts=put(encoded.move_facts),
         )
-        return cls(*(torch.from_numpy(array).to(device, non_blocking=True) for array in arrays))
 
 
 class Outputs(NamedTuple):
@@ -137,12 +140,12 @@ class Network(nn.Module):
     def forward(self, batch: Batch, board: Board) -> tuple[Tensor, Tensor]:
         """Policy and value as in `Outputs`."""
         x, summary, hidden = self.trunk(batch.planes, batch.numbers, board)
-        return self._heads(x, summary, hidden, batch, board)
+        return self.heads(x, summary, hidden, batch, board)
 
     def outputs(self, batch: Batch, board: Board) -> Outputs:
         """All heads."""
         x, summary, hidden = self.trunk(batch.planes, batch.numbers, board)
-        policy, value = self._heads(x, summary, hidden, batch, board)
+        policy, value = self.heads(x, summary, hidden, batch, board)
         places = _grid(board, x.device)[1][:-1]
         owner = self.owner(x).flatten(2)[:, :, places].transpose(1, 2)
         return Outputs(policy, value, owner, self.scores(hidden).reshape(-1, MAX_SEATS, SCORES))
@@ -161,7 +164,8 @@ class Network(nn.Module):
         summary = pooled(x, inside)
         return x, summary, functional.relu(self.value_hidden(torch.cat([summary, numbers], 1)))
 
-    def _heads(self, x: Tensor, summary: Tensor, hidden: Tensor, batch: Batch, board: Board) -> tuple[Tensor, Tensor]:
+    def heads(self, x: Tensor, summary: Tensor, hidden: Tensor, batch: Batch, board: Board) -> tuple[Tensor, Tensor]:
+        """Policy and value as in `Outputs`, from what `trunk` says of the batch."""
         present = batch.numbers[:, PRESENT : PER_SEAT * MAX_SEATS : PER_SEAT] > 0
         value = self.value_out(hidden).masked_fill(~present, -torch.inf)
         return self.moves(x, summary, batch, _grid(board, x.device)[1]), value

@@ -1,6 +1,6 @@
 """A network on OpenVINO, the fastest runtime for it on a CPU: trunk and value there, the move head as a kernel.
 
-In one run on one Zen 4 core it was 1.4 times as fast as torch in the same precision (docs/benchmarks.md).
+It is faster than torch in the same precision on every processor tried (docs/experiments.md).
 """
 
 from __future__ import annotations

@@ -10,7 +10,6 @@ from rr_engine.players.workers import over_cores
 from rr_engine.search import CachedEvaluator, Evaluator, search
 from rr_engine.settings import SearchSettings
 
-_PAIR = 256  # games two workers search at a time, at most: in halves, so that no core waits for the other
 _FEW = 16  # games not worth splitting
 _DEPTH, _NOISE = 0, 1  # salts of what a position's seed decides: how much to search, and the noise
 _PARTS = ("rr_engine.search.gumbel", "rr_engine.search.tree", __name__)
@@ -29,11 +28,12 @@ class SearchPlayer:
         simulations: int,
         cheap_simulations: int = 0,
         full_share: float = 1.0,
+        games_per_call: int = 128,
     ) -> None:
         """`identity` tells evaluators apart: a hash. `simulations` 0 lets the evaluator's own policy decide.
 
         A random `full_share` of the decisions gets `simulations`, the others `cheap_simulations`, whose policy is not
-        for learning (playout cap randomization, Wu 2019).
+        for learning (playout cap randomization, Wu 2019). A worker searches `games_per_call` games at a time, at most.
         """
         self.name = name
         options = f"{identity} {settings} {simulations} {cheap_simulations} {full_share}"
@@ -43,6 +43,7 @@ class SearchPlayer:
         self._simulations = simulations
         self._cheap_simulations = cheap_simulations
         self._full_share = full_share
+        self._games_per_call = games_per_call
 
     def choose(self, positions: Positions) -> Choice:
         """One legal move of each game; improved policies and the searches' values with it."""
@@ -80,8 +81,8 @@ class SearchPlayer:
             choice.values[chosen] = found.values
             choice.policy[positions.rows(chosen)] = found.policy
 
-        halves = 2 * -(-len(games) // _PAIR)
-        over_cores(work, len(games), share=max(_FEW, -(-len(games) // halves)) if halves else 1)
+        parts = 2 * -(-len(games) // (2 * self._games_per_call))  # even, so that of two cores none waits for the other
+        over_cores(work, len(games), share=max(_FEW, -(-len(games) // parts)) if parts else 1)
 
 
 def _uniform(bits: UInt64Array) -> Float64Array:

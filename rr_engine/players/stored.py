@@ -160,12 +160,14 @@ def _player(
     cheap_simulations: int = 0,
     full_share: float = 1.0,
 ) -> SearchPlayer:
+    evaluator = _evaluator(stored)
     return SearchPlayer(
-        _evaluator(stored),
+        evaluator,
         name=name,
         identity=stored.sha256,
         settings=search,
         simulations=simulations,
         cheap_simulations=cheap_simulations,
         full_share=full_share,
+        games_per_call=evaluator.games_per_call,
     )

@@ -14,7 +14,7 @@ from rr_engine.kernels.jit import entry, kernel
 from rr_engine.search.evaluators import Answer, Evaluator
 
 _ROOM = 24_000  # answers in each half of a cache: two searches of 512 games; more would be slower to look up
-_LOGITS_PER_ANSWER = 32  # room for so many at first; it grows as needed
+_LOGITS_PER_ANSWER = 64  # room for so many at first; it grows as needed
 
 
 class CachedEvaluator:
@@ -39,22 +39,26 @@ class CachedEvaluator:
         _hash(_words(states), zlib.crc32(config.key.encode()), keys)
         logits, chances = np.empty(len(moves)), np.empty((len(states), config.players))
         with self._lock:
-            self._halves = self._halves or (_half(self._room, config.players), _half(0, config.players))
+            if self._halves is None:
+                seats = config.players
+                self._halves = _half(self._room, self._room * _LOGITS_PER_ANSWER, seats), _half(0, 0, seats)
             _recall(*self._halves, keys, offsets, logits, chances, known)
         if not known.all():
-            new, counts = ~known, np.diff(offsets)
-            rows, bounds = np.repeat(new, counts), np.concatenate(([0], np.cumsum(counts[new])))
-            asked, found = self._evaluator.evaluate(config, states[new], moves[rows], bounds)
-            logits[rows], chances[new] = asked, found
+            new = np.flatnonzero(~known)
+            bounds = np.append(0, np.cumsum(offsets[new + 1] - offsets[new]))
+            asked, choices = np.empty(len(new), states.dtype), np.empty(bounds[-1], np.int64)
+            _pick(new, states, moves, offsets, bounds, asked, choices)
+            answer = self._evaluator.evaluate(config, asked, choices, bounds)
+            _merge(new, *answer, offsets, bounds, logits, chances)
             with self._lock:
-                self._keep(keys[new], bounds, asked, found)
+                self._keep(keys[new], bounds, *answer)
         return logits, chances
 
     def _keep(self, keys: Any, bounds: Any, logits: Any, chances: Any) -> None:
         assert self._halves is not None
         newer, older = self._halves
         if newer.used[0] + len(keys) > self._room:
-            newer, older = _half(max(self._room, len(keys)), chances.shape[1]), newer
+            newer, older = _half(max(self._room, len(keys)), len(newer.logits), chances.shape[1]), newer
         if newer.used[1] + len(logits) > len(newer.logits):
             newer = newer._replace(logits=np.append(newer.logits, np.empty(len(newer.logits) + len(logits))))
         self._halves = newer, older
@@ -72,7 +76,7 @@ class _Half(NamedTuple):
     used: Any  # [2] int64: answers, logits
 
 
-def _half(answers: int, seats: int) -> _Half:
+def _half(answers: int, logits: int, seats: int) -> _Half:
     """Empty, with slots (a power of two) enough that a quarter stays free: so the search for one is short."""
     slots = 1 << (4 * answers // 3).bit_length()
     return _Half(
@@ -80,7 +84,7 @@ def _half(answers: int, seats: int) -> _Half:
         first=np.empty(slots, np.int64),
         count=np.empty(slots, np.int64),
         chances=np.empty((slots, seats)),
-        logits=np.empty(answers * _LOGITS_PER_ANSWER),
+        logits=np.empty(logits),
         used=np.zeros(2, np.int64),
     )
 
@@ -88,6 +92,26 @@ def _half(answers: int, seats: int) -> _Half:
 def _words(states: NDArray[np.void]) -> NDArray[np.uint64]:
     """[states, words] of the same memory."""
     return np.ascontiguousarray(states).view(np.uint64).reshape(len(states), -1)
+
+
+@entry
+def _pick(rows: Any, states: Any, moves: Any, offsets: Any, bounds: Any, picked: Any, choices: Any) -> None:
+    """Copy the positions `rows` and their moves into `picked` and `choices`, ragged by `bounds`."""
+    for place in range(rows.size):
+        first = offsets[rows[place]] - bounds[place]
+        picked[place] = states[rows[place]]
+        for index in range(bounds[place], bounds[place + 1]):
+            choices[index] = moves[first + index]
+
+
+@entry
+def _merge(rows: Any, logits: Any, chances: Any, offsets: Any, bounds: Any, all_logits: Any, all_chances: Any) -> None:
+    """Copy answers about the positions `rows` to where those stand among all."""
+    for place in range(rows.size):
+        first = offsets[rows[place]] - bounds[place]
+        all_chances[rows[place]] = chances[place]
+        for index in range(bounds[place], bounds[place + 1]):
+            all_logits[first + index] = logits[index]
 
 
 @kernel

@@ -21,7 +21,7 @@ from rr_engine.settings import SearchSettings
 
 Int64Array = NDArray[np.int64]
 Floats = NDArray[np.float64]
-_EDGES_PER_NODE = 64  # room of the arena at first; it grows as needed
+_MORE_EDGES = 1.5  # room of the arena at first: so many times the edges that nodes would have if all were like roots
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _plant(
     """Trees of one node each, which waits to be evaluated."""
     games, counts, most = len(states), np.diff(offsets), int(simulations.max())
     nodes = most + 1
-    room = len(moves) + config.legal_capacity + games * nodes * _EDGES_PER_NODE
+    room = config.legal_capacity + int(_MORE_EDGES * nodes * len(moves))  # memory that is not touched costs nothing
     rounds = np.zeros((games, most), np.int32)
     for game, (legal, budget) in enumerate(zip(counts.tolist(), simulations.tolist(), strict=True)):
         rounds[game, :budget] = halving(min(settings.considered, legal), budget)
@@ -134,13 +134,14 @@ def _plant(
         move=np.empty(room, np.int64),
         logit=np.empty(room),
         prior=np.empty(room),
-        child=np.full(room, trees.UNSEEN, np.int32),
+        child=np.empty(room, np.int32),
     )
     tree.states[:, 0] = states
     tree.agent[:, 0] = states["player"] ^ states["swapped"]
     tree.first[:, 0] = offsets[:-1]
     tree.count[:, 0] = counts
     tree.move[: len(moves)] = moves
+    tree.child[: len(moves)] = trees.UNSEEN
     return tree
 
 

@@ -2,10 +2,14 @@
 
 import importlib
 import os
+import time
+from types import SimpleNamespace
 
+import pynvml
 import pytest
 
 from rr_engine.bench import engine as bench
+from rr_engine.bench.gpu import GpuMeter
 from rr_engine.boards import Config
 from rr_engine.errors import ConfigError
 from rr_engine.game import Game
@@ -98,3 +102,25 @@ def test_a_start_is_a_new_process_that_plays_a_game():
     assert (row["board"], row["players"]) == ("hex8", 2) and 0 < row["warm_start_s"] < 60 and "cold_start_s" not in row
     assert bench.play_one_game("square8_2p", seed=3).is_over
     assert bench.play_one_game("hex8_2p", seed=3).to_text() == bench.play_one_game("hex8_2p", seed=3).to_text()
+
+
+def test_a_gpu_is_watched_while_a_block_runs(monkeypatch):
+    uses = iter([90, 30, *[60] * 1000])
+    for name, answer in {
+        "nvmlInit": lambda: None,
+        "nvmlShutdown": lambda: None,
+        "nvmlDeviceGetHandleByIndex": lambda index: index,
+        "nvmlDeviceGetName": lambda _: "a GPU",
+        "nvmlDeviceGetUtilizationRates": lambda _: SimpleNamespace(gpu=next(uses)),
+        "nvmlDeviceGetMemoryInfo": lambda _: SimpleNamespace(used=3 * 2**30),
+    }.items():
+        monkeypatch.setattr(pynvml, name, answer)
+    with GpuMeter("cuda") as meter:
+        time.sleep(0.5)
+    assert meter.row() == {"gpu": "a GPU", "gpu_use": pytest.approx(0.6), "gpu_memory_gb": 3.0}
+
+
+def test_without_a_gpu_none_is_watched():
+    with GpuMeter("cpu") as meter:
+        pass
+    assert meter.row() == {}

@@ -119,14 +119,15 @@ def _player(checkpoint: Checkpoint, simulations: int) -> SearchPlayer:
     )
 
 
+@pytest.mark.parametrize("device", ["cpu", *(["cuda"] if torch.cuda.is_available() else [])])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_the_evaluator_answers_as_the_network_was_trained(
-    hex_records: list[GameRecord], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    hex_records: list[GameRecord], dtype: torch.dtype, device: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rr_engine.nn.evaluator.fast_dtype", lambda _device: dtype)
     window = build_window(hex_records, max_samples=300)
     encoded = select(window.encoded, np.arange(64), window.config.board)
-    logits, values = NetworkEvaluator(_checkpoint(), device="cpu").answer(encoded)
+    logits, values = NetworkEvaluator(_checkpoint(), device=device).answer(encoded)
     policy, value = evaluate(_checkpoint(), encoded, window.config.board)
     decision = torch.from_numpy(np.repeat(np.arange(64), np.diff(encoded.offsets)))
     np.testing.assert_allclose(log_policy(torch.from_numpy(logits), decision, 64).numpy(), policy, atol=0.05)
