@@ -176,7 +176,7 @@ class MatchSettings(Section):
     anchor_pairs: Count = 50  # pairs against the weaker anchors, and against the heuristic of who fails the gate
     mastered_pairs: Count = 10  # pairs against random and greedy once somebody has mastered them (`curriculum`)
     search_anchor_pairs: Natural = 10  # pairs against search:heuristic:64, of who may become champion; 0: none
-    opening_decisions: Natural = 6  # decisions of an opening, made for both players
+    opening_decisions: Natural = 4  # decisions of an opening, made for both players
     temperature: Temperature = 0.0  # of the move choice, after the opening
     simulations: Natural = 32  # per move of a network; 0: its policy alone decides
     move_time_ms: Count = 1000  # milliseconds an outside program has for a move, by the clock on the wall
