@@ -5,8 +5,9 @@ It is faster than torch in the same precision on every processor tried (docs/exp
 
 from __future__ import annotations
 
+import sys
 import threading
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -51,8 +52,7 @@ class OpenVinoNetwork:
 
     def __init__(self, network: Network, board: Board, *, dtype: torch.dtype) -> None:
         """`dtype`, in which it computes, is one of `_PRECISIONS`."""
-        import openvino
-
+        openvino = _library()
         example = (torch.zeros((1, board.cells + 1, PLANES), dtype=torch.uint8), torch.zeros((1, NUMBERS)))
         self._shapes = [array.shape[1:] for array in example]
         trunk = _Trunk(network, board).eval()
@@ -106,11 +106,19 @@ class OpenVinoNetwork:
 
     def _request(self, size: int) -> Any:
         """The model compiled for `size` decisions and the thread that asks."""
-        import openvino
-
         model = self._model.clone()
         model.reshape({index: [size, *shape] for index, shape in enumerate(self._shapes)})
-        return openvino.Core().compile_model(model, "CPU", self._options).create_infer_request()
+        return _library().Core().compile_model(model, "CPU", self._options).create_infer_request()
+
+
+def _library() -> Any:
+    """OpenVINO without its reports to its makers: each is a process, and where there is no network it never ends."""
+    cast("dict[str, Any]", sys.modules).setdefault(
+        "openvino_telemetry", None
+    )  # so its import fails, which OpenVINO expects
+    import openvino
+
+    return openvino
 
 
 def _filled_up(array: NDArray[Any], size: int) -> NDArray[Any]:

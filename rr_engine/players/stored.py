@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +19,6 @@ from rr_engine.vault import Card, Pointer, Vault
 
 if TYPE_CHECKING:
     from rr_engine.nn.checkpoint import Checkpoint
-    from rr_engine.nn.evaluator import NetworkEvaluator
 
 KIND = "checkpoint"
 SHOWN_DIGITS = 12  # of a hash, in the name of a player
@@ -61,8 +58,9 @@ def match_player(vault: Vault, card: Card, settings: Settings, *, simulations: i
     """The checkpoint of a card as it plays matches: with `simulations`, else those of `settings.match`."""
     simulations = settings.match.simulations if simulations is None else simulations
     return _player(
-        _Stored(card.sha256, lambda: load(vault, card)),
+        load(vault, card),
         name=rated_name(card.sha256, simulations),
+        sha256=card.sha256,
         search=settings.search,
         simulations=simulations,
     )
@@ -72,8 +70,9 @@ def selfplay_player(vault: Vault, card: Card, settings: Settings) -> SearchPlaye
     """The checkpoint of a card as it makes games: some of its searches full, the others cheap."""
     selfplay = settings.selfplay
     return _player(
-        _Stored(card.sha256, lambda: load(vault, card)),
+        load(vault, card),
         name=rated_name(card.sha256, selfplay.simulations),
+        sha256=card.sha256,
         search=settings.search,
         simulations=selfplay.simulations,
         cheap_simulations=selfplay.cheap_simulations,
@@ -124,8 +123,9 @@ def file_player(path: Path, config: Config, settings: Settings, *, simulations: 
         raise DataError(f"{path}: {error}") from error
     simulations = settings.match.simulations if simulations is None else simulations
     return _player(
-        _Stored(hashlib.sha256(data).hexdigest(), lambda: checkpoint),
+        checkpoint,
         name=f"file:{path}:{simulations}",
+        sha256=hashlib.sha256(data).hexdigest(),
         search=settings.search,
         simulations=simulations,
     )
@@ -135,36 +135,23 @@ def _cards(vault: Vault, config: Config, digits: str) -> list[Card]:
     return [card for card in vault.cards(KIND, config.key) if card.sha256.startswith(digits)]
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """A checkpoint, told from others by the hash of its bytes."""
-
-    sha256: str
-    load: Callable[[], Checkpoint] = field(compare=False)
-
-
-@lru_cache(maxsize=4)
-def _evaluator(stored: _Stored) -> NetworkEvaluator:
-    """Kept, since a candidate plays one match after the other and making a network fast takes a second."""
-    from rr_engine.nn.evaluator import NetworkEvaluator
-
-    return NetworkEvaluator(stored.load())
-
-
 def _player(
-    stored: _Stored,
+    checkpoint: Checkpoint,
     *,
     name: str,
+    sha256: str,
     search: SearchSettings,
     simulations: int,
     cheap_simulations: int = 0,
     full_share: float = 1.0,
 ) -> SearchPlayer:
-    evaluator = _evaluator(stored)
+    from rr_engine.nn.evaluator import NetworkEvaluator
+
+    evaluator = NetworkEvaluator(checkpoint)
     return SearchPlayer(
         evaluator,
         name=name,
-        identity=stored.sha256,
+        identity=sha256,
         settings=search,
         simulations=simulations,
         cheap_simulations=cheap_simulations,

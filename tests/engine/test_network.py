@@ -160,3 +160,17 @@ def test_a_network_plays_whole_games_the_same_way_twice() -> None:
         histories.append(table.histories)
     assert histories[0] == histories[1]
     assert histories[0][0] != histories[0][1]
+
+
+def test_a_network_is_read_without_a_process_beside_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[str] = []
+
+    def refuse() -> int:
+        started.append("a process")
+        raise OSError("no process is to be started")
+
+    monkeypatch.setattr("os.fork", refuse)
+    positions = Table(_checkpoint().config, np.arange(1, 3, dtype=np.uint64)).positions(0.0)
+    evaluator = NetworkEvaluator(_checkpoint(), device="cpu")
+    logits, _ = evaluator.evaluate(positions.config, positions.states, positions.moves, positions.offsets)
+    assert np.isfinite(logits).all() and not started

@@ -93,7 +93,7 @@ def test_what_does_not_fit_or_is_damaged_is_refused(vault: Vault, tmp_path: Path
     path.write_bytes(network(HEX, 1)[:-100])
     with pytest.raises(DataError, match="network.safetensors: not a readable checkpoint"):
         player(f"file:{path}", HEX)
-    card = kept(vault, HEX, 7)  # which no other test has loaded
+    card = kept(vault, HEX, 1)
     monkeypatch.setattr(checkpoints, "FEATURE_VERSION", 999)
     with pytest.raises(DataError, match="feature_version .*999 is needed"):
         player(f"checkpoint:{card.sha256[:8]}", HEX, vault=vault)
