@@ -18,6 +18,7 @@ from rr_engine.kernels.jit import entry, kernel
 from rr_engine.kernels.layout import (
     CAPTURE,
     COLLAPSED,
+    EMPTY,
     LINE_WHOLE,
     LINE_WINDOW,
     MARKER,
@@ -29,7 +30,6 @@ from rr_engine.kernels.layout import (
     RING_BITS,
     SKIP,
     SLIDE_WINDOW,
-    STACK,
     SWAP,
 )
 from rr_engine.kernels.reach import stretch
@@ -85,7 +85,7 @@ def _encode_cells(g, s, planes):
     for cell in range(g["cells"]):
         planes[cell, _INSIDE] = 1
         kind = s["kind"][cell]
-        if kind != MARKER and kind != COLLAPSED and kind != STACK:
+        if kind == EMPTY:
             continue
         relative = _relative(np.int64(s["owner"][cell]), mover, seats)
         if kind == MARKER:

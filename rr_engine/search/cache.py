@@ -43,8 +43,7 @@ class CachedEvaluator:
                 seats = config.players
                 self._halves = _half(self._room, self._room * _LOGITS_PER_ANSWER, seats), _half(0, 0, seats)
             _recall(*self._halves, keys, offsets, logits, chances, known)
-        if not known.all():
-            new = np.flatnonzero(~known)
+        if len(new := np.flatnonzero(~known)):
             bounds = np.append(0, np.cumsum(offsets[new + 1] - offsets[new]))
             asked, choices = np.empty(len(new), states.dtype), np.empty(bounds[-1], np.int64)
             _pick(new, states, moves, offsets, bounds, asked, choices)

@@ -114,6 +114,14 @@ def _choose_root(tree: Any, game: int, wanted: int, scale: Any) -> int:
 
 
 @kernel
+def _share_of(tree: Any, game: int, edge: int, agent: int, weight: float, top: float, as_unseen: float) -> float:
+    """An edge in the improved policy, up to a factor; `as_unseen` times its prior where it was never walked."""
+    if tree.child[edge] == UNSEEN:
+        return as_unseen * tree.prior[edge]
+    return np.exp(tree.logit[edge] + weight * _value_of(tree, game, edge, agent, 0.0) - top)
+
+
+@kernel
 def _choose_inner(tree: Any, game: int, node: int, scale: Any) -> int:
     """The edge whose share of visits falls furthest behind the improved policy (the paper's section 5)."""
     agent = tree.agent[game, node]
@@ -126,17 +134,11 @@ def _choose_inner(tree: Any, game: int, node: int, scale: Any) -> int:
     as_unseen = np.exp(weight * otherwise - top)  # of all edges never walked: one exponential serves them
     total = 0.0
     for edge in range(first, end):
-        if tree.child[edge] == UNSEEN:
-            total += as_unseen * tree.prior[edge]
-        else:
-            total += np.exp(tree.logit[edge] + weight * _value_of(tree, game, edge, agent, otherwise) - top)
+        total += _share_of(tree, game, edge, agent, weight, top, as_unseen)
     best, best_score = first, -np.inf
     for edge in range(first, end):
-        if tree.child[edge] == UNSEEN:
-            score = as_unseen * tree.prior[edge] / total
-        else:
-            share = np.exp(tree.logit[edge] + weight * _value_of(tree, game, edge, agent, otherwise) - top) / total
-            score = share - _visits_of(tree, game, edge) / tree.visits[game, node]
+        share = _share_of(tree, game, edge, agent, weight, top, as_unseen) / total
+        score = share - _visits_of(tree, game, edge) / tree.visits[game, node]
         if score > best_score:
             best, best_score = edge, score
     return best
