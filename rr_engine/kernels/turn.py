@@ -158,6 +158,21 @@ def apply_move(g, s, scratch, move):
         _apply_slide(g, s, move)
 
 
+@kernel
+def advance_within_turn(g, s, scratch, move, out):
+    """As `advance`, but stops where the turn is over, before it is handed on: 0 then, too."""
+    apply_move(g, s, scratch, move)
+    while s["phase"] != OVER:
+        n = list_legal(g, s, scratch, out)
+        if n > 0:
+            return n
+        if s["phase"] == FE:
+            check_end_of_turn(g, s)
+            return NONE_YET
+        _leave_phase(s)
+    return NONE_YET
+
+
 @entry
 def advance(g, s, scratch, move, out):
     """Apply the legal `move` (or none, with NO_MOVE), then pass every phase that needs no decision.

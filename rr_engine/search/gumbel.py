@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rr_engine.boards import Config
 from rr_engine.kernels.layout import SCRATCH
+from rr_engine.kernels.winning import make_room, mark_wins
 from rr_engine.search import tree as trees
 from rr_engine.search.evaluators import Evaluator
 from rr_engine.settings import SearchSettings
@@ -32,6 +33,7 @@ class Found:
     policy: Floats  # [legal moves of all games] improved policy, sums to 1 in each game
     values: Floats  # [games, seats] chance to win of each seat
     visits: Int64Array  # [legal moves of all games] simulations that went each way
+    won: NDArray[np.bool_]  # [games] whether the mover wins before its turn ends: known, not estimated
 
 
 @cache
@@ -58,6 +60,19 @@ def halving(considered: int, simulations: int) -> tuple[int, ...]:
     return tuple(wanted[:simulations])
 
 
+def winning_moves(
+    config: Config, states: NDArray[np.void], moves: Int64Array, offsets: Int64Array, most: Int64Array
+) -> NDArray[np.bool_]:
+    """[moves] whether the mover can win with it before its turn ends, whatever it decides later in the turn.
+
+    A position of more than `most` [games] legal moves is not looked at: none of its moves is known to win.
+    """
+    wins = np.zeros(len(moves), bool)
+    room = make_room(states.dtype, config.legal_capacity)
+    mark_wins(config.board.geometry[0], states, moves, offsets, most, np.zeros(1, SCRATCH)[0], room, wins)
+    return wins
+
+
 def search(
     config: Config,
     states: NDArray[np.void],
@@ -73,10 +88,17 @@ def search(
 
     `simulations` [games] is the budget of each, at least 1; `noise` [moves] is added to the root's logits: Gumbel(0, 1)
     samples to explore, zeros for the strongest play. The same arguments give the same result.
+
+    Who can win before its turn ends does, unless it has no simulation: no evaluator is asked then, the policy is even
+    among all moves that lead there, and the visits are none.
     """
-    tree = _plant(config, states, moves, offsets, settings, simulations, noise)
-    geometry, scratch = config.board.geometry[0], np.zeros(1, SCRATCH)[0]
+    wins = winning_moves(config, states, moves, offsets, np.where(simulations > 0, settings.win_moves, 0))
+    won = np.logical_or.reduceat(wins, offsets[:-1])
+    tree = _plant(config, states, moves, offsets, settings, np.where(won, 0, simulations), noise)
+    tree.leaf[won] = -1
     scale = trees.Scale(settings.c_visit, settings.c_scale)
+    geometry = config.board.geometry[0]
+    worker = trees.Worker(np.zeros(1, SCRATCH)[0], make_room(states.dtype, config.legal_capacity), settings.win_moves)
     used = len(moves)
     while len(waiting := np.flatnonzero(tree.leaf >= 0)):
         bounds = np.append(0, np.cumsum(tree.count[waiting, tree.leaf[waiting]], dtype=np.int64))
@@ -86,7 +108,7 @@ def search(
         trees.take_values(tree, waiting, values, logits, bounds)
         game = 0
         while game < len(states):
-            game, used = trees.walk(geometry, tree, game, scratch, used, config.legal_capacity, scale)
+            game, used = trees.walk(geometry, tree, game, worker, used, config.legal_capacity, scale)
             if game < len(states):
                 tree = _with_more_room(tree)
     found = Found(
@@ -94,9 +116,28 @@ def search(
         policy=np.empty(len(moves)),
         values=np.empty((len(states), config.players)),
         visits=np.empty(len(moves), np.int64),
+        won=won,
     )
     trees.settle(tree, scale, found.policy, found.moves, found.values, found.visits)
+    _take_wins(found, states, moves, offsets, noise, wins)
     return found
+
+
+def _take_wins(
+    found: Found,
+    states: NDArray[np.void],
+    moves: Int64Array,
+    offsets: Int64Array,
+    noise: Floats,
+    wins: NDArray[np.bool_],
+) -> None:
+    """Write down for games that `wins` decide: one of them, all alike, and who wins."""
+    for game in np.flatnonzero(found.won).tolist():
+        own = slice(offsets[game], offsets[game + 1])
+        found.moves[game] = moves[own][np.where(wins[own], noise[own], -np.inf).argmax()]
+        found.policy[own] = wins[own] / np.count_nonzero(wins[own])
+        found.values[game] = np.arange(found.values.shape[1]) == states["player"][game]
+        found.visits[own] = 0
 
 
 def _plant(

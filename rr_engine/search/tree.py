@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rr_engine.kernels.jit import entry, kernel
-from rr_engine.kernels.layout import OVER
+from rr_engine.kernels.layout import PLACE
 from rr_engine.kernels.turn import advance
+from rr_engine.kernels.winning import has_win
 
 UNSEEN = np.int32(-1)  # child of an edge not walked yet
+_LOOKS = np.int64(2_000)  # moves tried from a node, at most, to see whether its turn wins
 _NOBODY = np.int64(-1)
 
 
@@ -24,7 +26,7 @@ class Tree(NamedTuple):
 
     states: Any  # [games, nodes] state records
     parent: Any  # [games, nodes] int32
-    agent: Any  # [games, nodes] int8: who decides; -1 where the game is over
+    agent: Any  # [games, nodes] int8: who decides; -1 where the winner is known
     first: Any  # [games, nodes] int64: its first edge
     count: Any  # [games, nodes] int32: its edges
     visits: Any  # [games, nodes] int32, its own evaluation counted
@@ -40,6 +42,14 @@ class Tree(NamedTuple):
     logit: Any  # [edges], 0 for the largest of a node
     prior: Any  # [edges] exp(logit)
     child: Any  # [edges] int32
+
+
+class Worker(NamedTuple):
+    """What a walk works with."""
+
+    scratch: Any
+    room: Any  # to follow turns in
+    win_moves: int  # legal moves up to which positions are searched for a win within the turn
 
 
 class Scale(NamedTuple):
@@ -157,17 +167,39 @@ def _back_up(tree: Any, game: int, node: int) -> None:
 
 
 @kernel
-def _grow(g: Any, tree: Any, game: int, node: int, edge: int, scratch: Any, used: int, capacity: int) -> int:
-    """Make the child of an edge; its edges stand in the arena from `used` on. Returns how many there are."""
+def _wins_by_turn(g: Any, tree: Any, game: int, node: int, state: Any, out: Any, n: int, worker: Any) -> bool:
+    """Whether the mover of a new position, amid its turn, wins before the turn ends.
+
+    What comes later in a turn is not asked: its first node was. Of the root the caller knows.
+    """
+    if n > worker.win_moves or state["phase"] == PLACE or tree.states[game, node]["phase"] != PLACE:
+        return False
+    if node == 0 and tree.count[game, 0] <= worker.win_moves:
+        return False
+    worker.room.states[0] = state
+    worker.room.lists[0, :n] = out[:n]
+    worker.room.counts[0] = n
+    return has_win(g, worker.scratch, worker.room, _LOOKS)[0]
+
+
+@kernel
+def _grow(g: Any, tree: Any, game: int, node: int, edge: int, worker: Any, used: int, capacity: int) -> int:
+    """Make the child of an edge; its edges stand in the arena from `used` on. Returns how many there are.
+
+    Where the game is over, or the mover wins before its turn ends, the child has none, and its value is known.
+    """
     child = tree.used[game]
     tree.used[game] += 1
     tree.child[edge] = child
     state = tree.states[game, child]
     tree.states[game, child] = tree.states[game, node]
     out = tree.move[used : used + capacity]
-    n = advance(g, state, scratch, tree.move[edge], out)
+    n = advance(g, state, worker.scratch, tree.move[edge], out)
     while n == 1:
-        n = advance(g, state, scratch, out[0], out)
+        n = advance(g, state, worker.scratch, out[0], out)
+    winner = state["winner"] if n == 0 else _NOBODY
+    if n > 0 and _wins_by_turn(g, tree, game, node, state, out, n, worker):
+        n, winner = 0, state["player"]
     tree.parent[game, child] = node
     tree.first[game, child] = used
     tree.count[game, child] = n
@@ -178,13 +210,13 @@ def _grow(g: Any, tree: Any, game: int, node: int, edge: int, scratch: Any, used
         tree.total[game, child, agent] = 0.0
     for index in range(used, used + n):
         tree.child[index] = UNSEEN
-    if state["phase"] == OVER:
-        tree.value[game, child, state["winner"] ^ state["swapped"]] = 1.0
+    if n == 0:
+        tree.value[game, child, winner ^ state["swapped"]] = 1.0
     return n
 
 
 @entry
-def walk(g: Any, tree: Any, first: int, scratch: Any, used: int, capacity: int, scale: Any) -> tuple[int, int]:
+def walk(g: Any, tree: Any, first: int, worker: Any, used: int, capacity: int, scale: Any) -> tuple[int, int]:
     """Simulate in games from `first` on, each until a new position waits in `tree.leaf` or its budget is spent.
 
     Stops where the arena, in use up to `used`, could be too small for a list of `capacity` moves; returns (next game,
@@ -203,7 +235,7 @@ def walk(g: Any, tree: Any, first: int, scratch: Any, used: int, capacity: int, 
                 node = child
                 edge = _choose_inner(tree, game, node, scale)
             if tree.child[edge] == UNSEEN:
-                used += _grow(g, tree, game, node, edge, scratch, used, capacity)
+                used += _grow(g, tree, game, node, edge, worker, used, capacity)
                 child = np.int64(tree.child[edge])
             tree.done[game] += 1
             if tree.count[game, child] == 0:
@@ -249,9 +281,11 @@ def settle(tree: Any, scale: Any, policy: Any, chosen: Any, values: Any, visits:
     """Fill, for every game, improved `policy` and `visits` of the root's edges, the move `chosen`, and `values`.
 
     The improved policy is the softmax of prior logits and completed values; the move is the best by noise, prior and
-    value among those with the most visits. Values are by seat.
+    value among those with the most visits. Values are by seat. A root that was never evaluated is passed over.
     """
     for game in range(tree.used.size):
+        if tree.visits[game, 0] == 0:
+            continue
         agent = tree.agent[game, 0]
         otherwise = _mixed_value(tree, game, 0, agent)
         weight = _weight(tree, game, 0, scale)

@@ -130,8 +130,13 @@ def _size_of(vault: Vault, card: Card) -> NetworkSettings | None:
 
 
 def samples_allowed(vault: Vault, config: Config, settings: Settings, data: Card, window: Window) -> int:
-    """Decisions that a training on `data` may see: `max_replay_ratio` times those made, less what others saw."""
-    made = sum(card.facts["decisions"] for card in vault.cards(games.KIND, config.key) if card.created <= data.created)
+    """Decisions that a training on `data` may see: `max_replay_ratio` times those made, less what others saw.
+
+    Shards that `data` refused count as not made.
+    """
+    refused = {shard["shard"] for shard in data.facts["refused"]}
+    shards = (card for card in vault.cards(games.KIND, config.key) if card.created <= data.created)
+    made = sum(card.facts["decisions"] for card in shards if card.sha256 not in refused)
     samples = made * window.samples / int(window.decisions.sum())  # forced and silent decisions are no samples
     seen = sum(card.facts["samples_trained"] for card in vault.cards(KIND, config.key))
     return max(0, int(settings.dataset.max_replay_ratio * samples) - seen)

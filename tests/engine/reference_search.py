@@ -34,6 +34,22 @@ class Node:
         return self.game.player ^ int(self.game.state[0]["swapped"])
 
 
+def wins_within_turn(game: Game) -> list[bool]:
+    """For each legal move, whether the mover can win with it before its turn ends, found by trying everything."""
+    seat, turn, swapped = game.player, int(game.state[0]["turn"]), int(game.state[0]["swapped"])
+    found: list[bool] = []
+    for move in [int(move) for move in game.legal_moves()]:
+        game.play(move)
+        outcome = game.outcome()
+        if outcome is not None:
+            found.append(outcome.winner == seat)
+        else:
+            goes_on = game.player == seat and int(game.state[0]["turn"]) == turn
+            found.append(goes_on and int(game.state[0]["swapped"]) == swapped and any(wins_within_turn(game)))
+        game.undo()
+    return found
+
+
 def _make(game: Game, evaluator: Evaluator) -> Node:
     while not game.is_over and len(game.legal_moves()) == 1:
         game.play(int(game.legal_moves()[0]))

@@ -11,6 +11,7 @@ from rr_engine.boards import Config
 from rr_engine.errors import DataError, TrainingError
 from rr_engine.nn.checkpoint import save_checkpoint, untrained
 from rr_engine.nn.features import FEATURE_VERSION
+from rr_engine.records import shard
 from rr_engine.settings import DatasetSettings, NetworkSettings, Settings, TrainingSettings
 from rr_engine.stages import candidate, dataset, evaluations, games
 from rr_engine.stages.candidate import STATE_KIND, make_candidate, samples_allowed, starting_card
@@ -35,22 +36,22 @@ def vault(tmp_path: Path) -> Vault:
 @pytest.fixture
 def data(vault: Vault) -> Card:
     """A dataset of some games."""
-    from rr_engine.records import shard
-
     records = make_records(HEX.key, 8)
-    decisions = sum(record.decisions for record in records)
-    facts = {"generation": 0, "decisions": decisions, "batch": "test", "seeds": [0, 8]}
+    _shard(vault, shard.encode(records), decisions=sum(record.decisions for record in records))
+    return dataset.make_dataset(vault, HEX, SETTINGS.dataset).card
+
+
+def _shard(vault: Vault, content: bytes, *, decisions: int) -> None:
     vault.put(
         games.KIND,
         HEX.key,
-        shard.encode(records),
+        content,
         suffix=".parquet",
         producer="test",
         rows=8,
         schema_version=shard.SCHEMA_VERSION,
-        facts=facts,
+        facts={"generation": 0, "decisions": decisions, "batch": "test", "seeds": [0, 8]},
     )
-    return dataset.make_dataset(vault, HEX, SETTINGS.dataset).card
 
 
 def _checkpoint(vault: Vault, key: str, network: NetworkSettings = NETWORK, *, seed: int) -> Card:
@@ -208,6 +209,14 @@ def test_what_was_made_limits_what_may_be_trained_on(vault: Vault, data: Card) -
     exhausted = replace(strict, dataset=replace(strict.dataset, max_replay_ratio=1.0))
     with pytest.raises(TrainingError, match="make games first"):
         make_candidate(vault, HEX, exhausted)
+
+
+def test_refused_games_allow_no_training(vault: Vault, data: Card) -> None:
+    allowed = samples_allowed(vault, HEX, SETTINGS, data, dataset.load_dataset(vault, data))
+    _shard(vault, b"damaged", decisions=10**6)
+    later = dataset.make_dataset(vault, HEX, SETTINGS.dataset).card
+    assert later.facts["refused_shards"] == 1
+    assert samples_allowed(vault, HEX, SETTINGS, later, dataset.load_dataset(vault, later)) == allowed
 
 
 def test_without_a_dataset_there_is_nothing_to_train_on(vault: Vault) -> None:

@@ -33,7 +33,7 @@ def found_in(game: Game, simulations: int, evaluator: Evaluator | None = None, c
         moves,
         np.array([0, len(moves)]),
         evaluator=evaluator or UniformEvaluator(),
-        settings=SearchSettings(considered=considered),
+        settings=SearchSettings(considered=considered, win_moves=0),
         simulations=np.array([simulations]),
         noise=np.zeros(len(moves)),
     )
@@ -196,7 +196,7 @@ def test_the_batched_tree_is_the_one_of_a_plain_search(key: str):
     lists = [np.array(game.legal_moves(), np.int64) for game in games]
     offsets = np.concatenate(([0], np.cumsum([len(moves) for moves in lists])))
     noise = rng.gumbel(size=offsets[-1])
-    settings = SearchSettings(considered=8, c_scale=0.5)
+    settings = SearchSettings(considered=8, c_scale=0.5, win_moves=0)
     found = search(
         config,
         np.concatenate([game.state for game in games]),
