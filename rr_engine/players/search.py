@@ -33,7 +33,8 @@ class SearchPlayer:
         """`identity` tells evaluators apart: a hash. `simulations` 0 lets the evaluator's own policy decide.
 
         A random `full_share` of the decisions gets `simulations`, the others `cheap_simulations`, whose policy is not
-        for learning (playout cap randomization, Wu 2019) unless it knows a win. A worker searches `games_per_call` games at a time, at most.
+        for learning (playout cap randomization, Wu 2019) unless it knows a win. A worker searches at most
+        `games_per_call` games at a time.
         """
         self.name = name
         options = f"{identity} {settings} {simulations} {cheap_simulations} {full_share}"

@@ -168,13 +168,15 @@ def _back_up(tree: Any, game: int, node: int) -> None:
 
 @kernel
 def _wins_by_turn(g: Any, tree: Any, game: int, node: int, state: Any, out: Any, n: int, worker: Any) -> bool:
-    """Whether the mover of a new position, amid its turn, wins before the turn ends.
+    """Whether the mover of a new position, past its placement, wins before its turn ends.
 
-    What comes later in a turn is not asked: its first node was. Of the root the caller knows.
+    What comes later in a turn is not asked, nor what follows a root that was asked itself: the answer would be no.
     """
-    if n > worker.win_moves or state["phase"] == PLACE or tree.states[game, node]["phase"] != PLACE:
+    above = tree.states[game, node]
+    if n > worker.win_moves or state["phase"] == PLACE:
         return False
-    if node == 0 and tree.count[game, 0] <= worker.win_moves:
+    asked = above["phase"] != PLACE or (node == 0 and tree.count[game, 0] <= worker.win_moves)
+    if asked and above["turn"] == state["turn"]:
         return False
     worker.room.states[0] = state
     worker.room.lists[0, :n] = out[:n]

@@ -19,9 +19,10 @@ from rr_engine.settings import SearchSettings
 
 @dataclass
 class Node:
-    """A position that asks for a choice, or the end of a game."""
+    """A position that asks for a choice, or one whose winner is known."""
 
     game: Game
+    is_root: bool
     moves: list[int] = field(default_factory=list)
     logits: list[float] = field(default_factory=list)
     value: list[float] = field(default_factory=list)  # by agent
@@ -50,15 +51,29 @@ def wins_within_turn(game: Game) -> list[bool]:
     return found
 
 
-def _make(game: Game, evaluator: Evaluator) -> Node:
+def _is_won_by_turn(game: Game, above: Node, settings: SearchSettings) -> bool:
+    """Whether the mover wins before its turn ends, where nothing above has answered that already."""
+    if game.phase == "place" or len(game.legal_moves()) > settings.win_moves:
+        return False
+    same_turn = above.game.state[0]["turn"] == game.state[0]["turn"]
+    asked_root = above.is_root and len(above.moves) <= settings.win_moves
+    if same_turn and (above.game.phase != "place" or asked_root):
+        return False
+    return any(wins_within_turn(game))
+
+
+def _make(game: Game, evaluator: Evaluator, settings: SearchSettings, above: Node | None = None) -> Node:
     while not game.is_over and len(game.legal_moves()) == 1:
         game.play(int(game.legal_moves()[0]))
-    node = Node(game)
+    node = Node(game, is_root=above is None)
     players, swapped = game.config.players, int(game.state[0]["swapped"])
     if game.is_over:
         outcome = game.outcome()
         assert outcome is not None
         node.value = [float(outcome.winner == agent ^ swapped) for agent in range(players)]
+        return node
+    if above is not None and _is_won_by_turn(game, above, settings):
+        node.value = [float(agent == node.agent) for agent in range(players)]
         return node
     node.moves = [int(move) for move in game.legal_moves()]
     offsets = np.array([0, len(node.moves)])
@@ -111,7 +126,7 @@ def search_one(
     game: Game, evaluator: Evaluator, settings: SearchSettings, simulations: int, noise: list[float]
 ) -> tuple[Node, list[float], int]:
     """(root, improved policy, move chosen) of a game that asks for a choice."""
-    root = _make(game.copy(), evaluator)
+    root = _make(game.copy(), evaluator, settings)
     root.visits, root.total = 1, [*root.value]
     for wanted in halving(min(settings.considered, len(root.moves)), simulations):
         scores = [score + gumbel for score, gumbel in zip(_scores(root, settings), noise, strict=True)]
@@ -126,7 +141,7 @@ def search_one(
         else:
             after = node.game.copy()
             after.play(node.moves[index])
-            child = _make(after, evaluator)
+            child = _make(after, evaluator, settings, node)
             child.total = [0.0] * len(child.value)
             node.children[index] = child
             path.append(child)

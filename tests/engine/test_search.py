@@ -184,11 +184,12 @@ def test_who_may_swap_into_the_better_seat_does():
     assert game.move_text(int(found.moves[0])) == "W"
 
 
-@pytest.mark.parametrize("key", ["hex8_2p", "square8_3p", "hex8_4p"])
-def test_the_batched_tree_is_the_one_of_a_plain_search(key: str):
+@pytest.mark.parametrize("win_moves", [0, 60])  # 60: what follows a placement is tried, placements are not
+@pytest.mark.parametrize(("key", "seed"), [("hex8_2p", 8), ("square8_3p", 5), ("hex8_4p", 8)])
+def test_the_batched_tree_is_the_one_of_a_plain_search(key: str, seed: int, win_moves: int):
     """The golden trees: positions along a game, searched plainly and all at once, agree to the last visit."""
     config = Config.parse(key)
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng(seed)
     games = [Game(key) for _ in range(6)]
     for number, game in enumerate(games):
         while len(game.moves_played) < 9 * number or len(game.legal_moves()) < 2:
@@ -196,7 +197,7 @@ def test_the_batched_tree_is_the_one_of_a_plain_search(key: str):
     lists = [np.array(game.legal_moves(), np.int64) for game in games]
     offsets = np.concatenate(([0], np.cumsum([len(moves) for moves in lists])))
     noise = rng.gumbel(size=offsets[-1])
-    settings = SearchSettings(considered=8, c_scale=0.5, win_moves=0)
+    settings = SearchSettings(considered=8, c_scale=0.5, win_moves=win_moves)
     found = search(
         config,
         np.concatenate([game.state for game in games]),
@@ -207,6 +208,7 @@ def test_the_batched_tree_is_the_one_of_a_plain_search(key: str):
         simulations=np.array([40, 1, 7, 40, 100, 40]),
         noise=noise,
     )
+    assert not found.won.any()
     for number, (game, simulations) in enumerate(zip(games, (40, 1, 7, 40, 100, 40), strict=True)):
         own = slice(offsets[number], offsets[number + 1])
         root, policy, chosen = search_one(game, Weighing(), settings, simulations, noise[own].tolist())
