@@ -33,8 +33,7 @@ class SearchPlayer:
         """`identity` tells evaluators apart: a hash. `simulations` 0 lets the evaluator's own policy decide.
 
         A random `full_share` of the decisions gets `simulations`, the others `cheap_simulations`, whose policy is not
-        for learning (playout cap randomization, Wu 2019) unless it knows a win. A worker searches at most
-        `games_per_call` games at a time.
+        for learning (playout cap randomization, Wu 2019). A worker searches `games_per_call` games at a time, at most.
         """
         self.name = name
         options = f"{identity} {settings} {simulations} {cheap_simulations} {full_share}"
@@ -77,10 +76,9 @@ class SearchPlayer:
                 simulations=simulations[chosen],
                 noise=noise,
             )
-            assert choice.policy is not None and choice.values is not None and choice.recorded is not None
+            assert choice.policy is not None and choice.values is not None
             choice.moves[chosen] = found.moves
             choice.values[chosen] = found.values
-            choice.recorded[chosen] |= found.won
             choice.policy[positions.rows(chosen)] = found.policy
 
         parts = 2 * -(-len(games) // (2 * self._games_per_call))  # even, so that of two cores none waits for the other

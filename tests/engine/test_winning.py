@@ -8,7 +8,6 @@ import pytest
 from rr_engine.boards import Config
 from rr_engine.game import Game
 from rr_engine.players import Table, player
-from rr_engine.players.search import SearchPlayer
 from rr_engine.search import Found, UniformEvaluator, search
 from rr_engine.search.gumbel import winning_moves
 from rr_engine.settings import SearchSettings
@@ -111,26 +110,3 @@ def test_a_win_one_placement_away_is_worth_a_win():
         )
         assert found.visits[target] == 1
         assert found.values[0, 0] == pytest.approx((0.5 + worth) / 2)
-
-
-def test_a_known_win_is_learned_from_a_cheap_search_too():
-    game = claimable()
-    config = Config.parse("square8_2p")
-    moves = np.array(game.legal_moves(), np.int64)
-    positions = Table(config, np.array([1], np.uint64)).positions(0.0)
-    positions = type(positions)(
-        config, game.state, moves, np.array([0, len(moves)]), positions.seeds, positions.temperature
-    )
-    for win_moves in (0, 256):
-        agent = SearchPlayer(
-            UniformEvaluator(),
-            name="u",
-            identity="u",
-            settings=SearchSettings(win_moves=win_moves),
-            simulations=8,
-            cheap_simulations=4,
-            full_share=0.0,
-        )
-        recorded = agent.choose(positions).recorded
-        assert recorded is not None
-        assert recorded.tolist() == [win_moves > 0]
