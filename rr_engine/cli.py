@@ -295,7 +295,7 @@ def bench_selfplay(
         Config.parse(config),
         network=loaded.network,
         settings=loaded.selfplay,
-        search=loaded.search,
+        search=loaded.selfplay_search,
         seconds=seconds,
         runs=runs,
     )

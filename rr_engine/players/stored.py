@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,7 +73,7 @@ def selfplay_player(vault: Vault, card: Card, settings: Settings) -> SearchPlaye
         load(vault, card),
         name=rated_name(card.sha256, selfplay.simulations),
         sha256=card.sha256,
-        search=replace(settings.search, win_moves=selfplay.win_moves),
+        search=settings.selfplay_search,
         simulations=selfplay.simulations,
         cheap_simulations=selfplay.cheap_simulations,
         full_share=selfplay.full_share,

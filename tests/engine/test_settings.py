@@ -8,7 +8,7 @@ import pytest
 
 from rr_engine import settings
 from rr_engine.errors import ConfigError
-from rr_engine.settings import GateSettings, PlanSettings, Settings, VaultSettings
+from rr_engine.settings import GateSettings, PlanSettings, SearchSettings, Settings, VaultSettings
 
 TINY = Path(__file__).parents[1] / "data" / "tiny.toml"
 
@@ -155,6 +155,12 @@ def test_bounds_out_of_order_are_refused_in_code_and_in_files(section, values):
 
 def test_no_config_can_starve_and_none_can_take_all():
     assert 12 * PlanSettings().min_share <= 1 <= 12 * PlanSettings().max_share
+
+
+def test_selfplay_searches_as_matches_do_but_for_what_it_says_itself():
+    loaded = settings.load(environ={}, overrides={"search": {"c_scale": 0.5}, "selfplay": {"win_moves": 9}})
+    assert loaded.selfplay_search == SearchSettings(c_scale=0.5, win_moves=9)
+    assert loaded.search == SearchSettings(c_scale=0.5, win_moves=256)
 
 
 def test_importing_settings_needs_the_standard_library_only():
