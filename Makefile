@@ -15,7 +15,8 @@ LOOP := games_db,npz_dataset,checkpoint,elo,champion,curriculum
 FLEET := selfplay_plan,leaderboard
 
 # What reaches every kernel and does not take long without the compiler.
-KERNEL_TESTS := $(addprefix tests/engine/test_, traces.py rules.py endings.py batch.py playout.py records.py network.py)
+KERNEL_TESTS := $(addprefix tests/engine/test_, traces.py rules.py endings.py batch.py playout.py records.py network.py \
+	winning.py::test_the_rest_of_a_turn_is_tried)
 
 # Progress and results on the console; every event is in Dagster's log.
 MATERIALIZE := $(BIN)/dagster asset materialize -m rr_assets \

@@ -62,6 +62,15 @@ def test_exactly_the_wins_that_plain_trying_finds_are_marked(key: str):
     assert won > 0
 
 
+def test_the_rest_of_a_turn_is_tried():
+    game = claimable()
+    game.play(f"P{cell(game, 7, 4)}x1")
+    moves = np.array(game.legal_moves(), np.int64)
+    marked = winning_moves(Config.parse("square8_2p"), game.state, moves, np.array([0, len(moves)]), np.array([256]))
+    assert [game.move_text(int(move)) for move in moves[marked]] == [f"M{cell(game, 7, 4)}-{cell(game, 7, 7)}"]
+    assert marked.tolist() == wins_within_turn(game)
+
+
 def test_a_turn_that_wins_is_played_whatever_the_evaluator_thinks():
     game = claimable()
     assert not found_in(game, simulations=32, win_moves=0).won[0]
