@@ -183,7 +183,7 @@ class MatchSettings(Section):
     simulations: Natural = 32  # per move of a network; 0: its policy alone decides
     move_time_ms: Count = 1000  # milliseconds an outside program has for a move, by the clock on the wall
     start_time_ms: Count = 10_000  # milliseconds it has to answer the greeting
-    min_distinct: Share = 0.9  # different games over games played, at least
+    min_distinct: Share = 0.9  # different games of a match over its openings, at least
     seed: Natural = 0  # of the openings
 
 

@@ -55,7 +55,7 @@ def judge(
 
     Without a champion (`champion_results` None) the candidate becomes generation 0, unproven. Otherwise it must be
     better than the champion by the sequential test, and the lower bound of its win rate against the heuristic less the
-    champion's must be above `-gate.anchor_margin`. At least `min_distinct` of the games of each match must differ.
+    champion's must be above `-gate.anchor_margin`. No match may repeat itself (`is_varied`).
     """
     if champion_results is None:
         return Verdict(True, "the first checkpoint that loads becomes generation 0, unproven")
@@ -66,7 +66,7 @@ def judge(
         ("the match against the heuristic", own),
         ("the champion's match against the heuristic", other),
     ):
-        if (fault := _fault(result, min_distinct)) is not None:
+        if (fault := _fault(result, seats, min_distinct)) is not None:
             return Verdict(False, f"{what} {fault}")
     assert duel is not None and own is not None and other is not None  # `_fault` told of them
     if own["b"] != other["b"]:
@@ -74,12 +74,22 @@ def judge(
     return _judge_numbers(duel, own, other, seats, gate)
 
 
-def _fault(result: Result | None, min_distinct: float) -> str | None:
+def is_varied(result: Result, *, seats: int, min_distinct: float) -> bool:
+    """Whether a match has at least `min_distinct` times as many different games as openings.
+
+    Players that think alike play an opening alike from every seat, which is no fault; openings that all lead to the
+    same few games are one.
+    """
+    return result["distinct"] >= min_distinct * result["games"] / seats
+
+
+def _fault(result: Result | None, seats: int, min_distinct: float) -> str | None:
     """What keeps a match from counting, None if nothing does."""
     if result is None or not result["games"]:
         return "is missing"
-    if result["distinct"] < min_distinct * result["games"]:
-        return f"has only {result['distinct']} different games of {result['games']}, needs {min_distinct:.0%}"
+    if not is_varied(result, seats=seats, min_distinct=min_distinct):
+        openings = result["games"] // seats
+        return f"has only {result['distinct']} different games from {openings} openings, needs {min_distinct:.0%}"
     return None
 
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from rr_engine.arena import MatchResult, PlayedGame, play_match
-from rr_engine.arena.gate import Ruling, sequential_test
+from rr_engine.arena.gate import Ruling, is_varied, sequential_test
 from rr_engine.boards import Config
 from rr_engine.players import Player, player
 from rr_engine.players.stored import champion_of, match_player
@@ -210,8 +210,8 @@ def check_rating(vault: Vault, config: Config, settings: MatchSettings) -> tuple
         distinct = len({tuple(game["moves"]) for game in games[name]})
         if len(games[name]) != result["games"] or distinct != result["distinct"]:
             problems.append(f"{name}: the stored games are not those of the result")
-        if distinct < settings.min_distinct * result["games"]:
-            problems.append(f"{name}: only {distinct} of {result['games']} games differ from each other")
+        if not is_varied(result, seats=config.players, min_distinct=settings.min_distinct):
+            problems.append(f"{name}: only {result['distinct']} of {result['games']} games differ from each other")
     if missing := [name for name in ANCHORS if name not in games]:
         problems.append(f"no match against {', '.join(missing)}")
     return {"candidate": card.facts["candidate"], "games": card.rows}, problems

@@ -57,8 +57,8 @@ def test_without_a_champion_the_first_checkpoint_is_generation_0():
         ({"duel": result(0, 0)}, "match against the champion is missing"),
         ({"own": None}, "match against the heuristic is missing"),
         ({"champion": None}, "champion's match against the heuristic is missing"),
-        ({"duel": {**WON_CLEARLY, "distinct": 2}}, "only 2 different games of 800"),
-        ({"own": {**ANCHOR, "distinct": 300}}, "only 300 different games of 1000"),
+        ({"duel": {**WON_CLEARLY, "distinct": 2}}, "only 2 different games from 400 openings"),
+        ({"own": {**ANCHOR, "distinct": 300}}, "only 300 different games from 500 openings"),
         ({"champion": {**ANCHOR, "b": {"name": "heuristic", "digest": "older"}}}, "different heuristics"),
         ({"own": result(840, 1000, b="heuristic")}, "against the heuristic by the lower bound"),
     ],
@@ -67,6 +67,10 @@ def test_it_fails_closed(changed: dict[str, Any], reason: str):
     found = verdict(**changed)
     assert not found.promote
     assert reason in found.reason
+
+
+def test_players_that_play_an_opening_alike_from_both_seats_are_no_fault():
+    assert verdict(duel={**WON_CLEARLY, "distinct": 400}).promote
 
 
 def test_groups_of_three_and_four_seats_are_judged_against_their_chance():
