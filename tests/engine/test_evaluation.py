@@ -14,7 +14,7 @@ from tests.engine.test_stored import kept
 
 HEX = Config.parse("hex8_2p")
 SETTINGS = Settings(  # with this seed no untrained network masters an anchor by luck
-    match=MatchSettings(seed=3, pairs=3, anchor_pairs=2, search_anchor_pairs=0, simulations=0, min_distinct=0.5),
+    match=MatchSettings(seed=3, pairs=3, anchor_pairs=2, search_anchor_pairs=0, simulations=0),
     gate=GateSettings(wave_pairs=2, max_pairs=4),
     curriculum=CurriculumSettings(mastered_games=4, mastered_win_rate=1.0),
 )
