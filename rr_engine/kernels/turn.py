@@ -159,18 +159,27 @@ def apply_move(g, s, scratch, move):
 
 
 @kernel
-def advance_within_turn(g, s, scratch, move, out):
-    """As `advance`, but stops where the turn is over, before it is handed on: 0 then, too."""
-    apply_move(g, s, scratch, move)
+def _go_on(g, s, scratch, out, hands_over):
+    """Pass every phase that needs no decision, up to the end of the turn, or beyond it if `hands_over`."""
     while s["phase"] != OVER:
         n = list_legal(g, s, scratch, out)
         if n > 0:
             return n
-        if s["phase"] == FE:
+        if s["phase"] != FE:
+            _leave_phase(s)
+        elif hands_over:
+            _end_turn(g, s)
+        else:
             check_end_of_turn(g, s)
             return NONE_YET
-        _leave_phase(s)
     return NONE_YET
+
+
+@kernel
+def advance_within_turn(g, s, scratch, move, out):
+    """As `advance`, but stops where the turn is over, before it is handed on: 0 then, too."""
+    apply_move(g, s, scratch, move)
+    return _go_on(g, s, scratch, out, False)
 
 
 @entry
@@ -181,12 +190,4 @@ def advance(g, s, scratch, move, out):
     """
     if move != NO_MOVE:
         apply_move(g, s, scratch, move)
-    while s["phase"] != OVER:
-        n = list_legal(g, s, scratch, out)
-        if n > 0:
-            return n
-        if s["phase"] == FE:
-            _end_turn(g, s)
-        else:
-            _leave_phase(s)
-    return NONE_YET
+    return _go_on(g, s, scratch, out, True)

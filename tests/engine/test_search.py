@@ -25,7 +25,15 @@ class Weighing:
         return np.sin(moves.astype(np.float64)), markers / markers.sum(1, keepdims=True)
 
 
-def found_in(game: Game, simulations: int, evaluator: Evaluator | None = None, considered: int = 16) -> Found:
+def found_in(
+    game: Game,
+    simulations: int,
+    evaluator: Evaluator | None = None,
+    *,
+    considered: int = 16,
+    win_moves: int = 0,
+    noise: np.ndarray | None = None,
+) -> Found:
     moves = np.array(game.legal_moves(), np.int64)
     return search(
         Config.parse(game.config.key),
@@ -33,9 +41,9 @@ def found_in(game: Game, simulations: int, evaluator: Evaluator | None = None, c
         moves,
         np.array([0, len(moves)]),
         evaluator=evaluator or UniformEvaluator(),
-        settings=SearchSettings(considered=considered, win_moves=0),
+        settings=SearchSettings(considered=considered, win_moves=win_moves),
         simulations=np.array([simulations]),
-        noise=np.zeros(len(moves)),
+        noise=np.zeros(len(moves)) if noise is None else noise,
     )
 
 

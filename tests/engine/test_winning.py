@@ -8,11 +8,10 @@ import pytest
 from rr_engine.boards import Config
 from rr_engine.game import Game
 from rr_engine.players import Table, player
-from rr_engine.search import Found, UniformEvaluator, search
 from rr_engine.search.gumbel import winning_moves
-from rr_engine.settings import SearchSettings
 from tests.engine.positions import cell, position
 from tests.engine.reference_search import wins_within_turn
+from tests.engine.test_search import found_in
 
 
 def claimable() -> Game:
@@ -24,20 +23,6 @@ def claimable() -> Game:
         territory={(3, 0): "b"},
         hands=(10, 14),
         elim=(3, 4),
-    )
-
-
-def found_in(game: Game, *, simulations: int, win_moves: int = 256) -> Found:
-    moves = np.array(game.legal_moves(), np.int64)
-    return search(
-        Config.parse(game.config.key),
-        game.state,
-        moves,
-        np.array([0, len(moves)]),
-        evaluator=UniformEvaluator(),
-        settings=SearchSettings(win_moves=win_moves),
-        simulations=np.array([simulations]),
-        noise=np.zeros(len(moves)),
     )
 
 
@@ -73,9 +58,9 @@ def test_the_rest_of_a_turn_is_tried():
 
 def test_a_turn_that_wins_is_played_whatever_the_evaluator_thinks():
     game = claimable()
-    assert not found_in(game, simulations=32, win_moves=0).won[0]
+    assert not found_in(game, 32, win_moves=0).won[0]
     while not game.is_over:
-        found = found_in(game, simulations=1)
+        found = found_in(game, 1, win_moves=256)
         moves = list(game.legal_moves())
         if len(moves) > 1:
             assert found.won[0]
@@ -91,13 +76,13 @@ def test_a_turn_that_wins_is_played_whatever_the_evaluator_thinks():
 
 
 def test_without_simulations_nothing_is_tried():
-    assert not found_in(claimable(), simulations=0).won[0]
+    assert not found_in(claimable(), 0, win_moves=256).won[0]
 
 
 def test_a_longer_list_than_allowed_is_passed_over():
     game = claimable()
-    assert not found_in(game, simulations=1, win_moves=len(game.legal_moves()) - 1).won[0]
-    assert found_in(game, simulations=1, win_moves=len(game.legal_moves())).won[0]
+    assert not found_in(game, 1, win_moves=len(game.legal_moves()) - 1).won[0]
+    assert found_in(game, 1, win_moves=len(game.legal_moves())).won[0]
 
 
 def test_a_win_one_placement_away_is_worth_a_win():
@@ -107,15 +92,6 @@ def test_a_win_one_placement_away_is_worth_a_win():
     target = moves.index(game.parse(f"P{cell(game, 7, 4)}x3"))
     noise = np.where(np.arange(len(moves)) == target, 100.0, 0.0)
     for win_moves, worth in ((0, 0.5), (len(moves) - 1, 1.0)):
-        found = search(
-            Config.parse("square8_2p"),
-            game.state,
-            np.array(moves, np.int64),
-            np.array([0, len(moves)]),
-            evaluator=UniformEvaluator(),
-            settings=SearchSettings(considered=1, win_moves=win_moves),
-            simulations=np.array([1]),
-            noise=noise,
-        )
+        found = found_in(game, 1, considered=1, win_moves=win_moves, noise=noise)
         assert found.visits[target] == 1
         assert found.values[0, 0] == pytest.approx((0.5 + worth) / 2)
