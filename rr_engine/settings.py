@@ -103,7 +103,7 @@ class SelfplaySettings(Section):
     simulations: Count = 32  # of a full search, whose policy is learned
     cheap_simulations: Natural = 8  # of a cheap search, which only moves the game on
     full_share: Share = 0.25  # of the decisions that get a full search
-    win_moves: Natural = 0  # what `search.win_moves` is to matches
+    win_cells: Natural = 0  # what `search.win_cells` is to matches
     opponent_share: Share = 0.5  # of a champion's games that are against another player
     opponent: Anchor = "heuristic"  # that player, as long as there is no plan
     games_at_once: Count = 512  # side by side: many keep the network's batches large
@@ -117,7 +117,7 @@ class SearchSettings(Section):
     considered: Count = 16  # moves drawn at the root, at most; no more than half of the simulations, or two
     c_visit: Amount = 50.0  # a value weighs (c_visit + most visits of a sibling) * c_scale against logits
     c_scale: Amount = 1.0  # values lie between 0 and 1
-    win_moves: Natural = 256  # in matches all is tried to win within a turn, up to so many legal moves; 0: never
+    win_cells: Natural = 64  # in matches all is tried to win within a turn, on boards of up to so many cells
 
 
 @dataclass(frozen=True)
@@ -289,7 +289,7 @@ class Settings(Section):
     @property
     def selfplay_search(self) -> SearchSettings:
         """How self-play searches."""
-        return replace(self.search, win_moves=self.selfplay.win_moves)
+        return replace(self.search, win_cells=self.selfplay.win_cells)
 
 
 def load(

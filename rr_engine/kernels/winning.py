@@ -60,14 +60,14 @@ def has_win(g, scratch, room, looks):
 
 
 @entry
-def mark_wins(g, states, moves, offsets, most, scratch, room, wins):
+def mark_wins(g, states, moves, offsets, tried, scratch, room, wins):
     """Set `wins[move]` for legal moves with which the mover wins before its turn ends, whatever others do.
 
-    Moves are ragged by `offsets`; a position with more than `most[game]` of them is passed over.
+    Moves are ragged by `offsets`; only games that are `tried` are looked at.
     """
     for game in range(states.size):
         first, end = offsets[game], offsets[game + 1]
-        looks = _LOOKS if end - first <= most[game] else NONE_YET
+        looks = _LOOKS if tried[game] else NONE_YET
         for index in range(first, end):
             room.states[0] = states[game]
             room.lists[0, 0] = moves[index]

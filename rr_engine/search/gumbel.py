@@ -22,6 +22,7 @@ from rr_engine.settings import SearchSettings
 
 Int64Array = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 _MORE_EDGES = 1.5  # room of the arena at first: so many times the edges that nodes would have if all were like roots
 
 
@@ -33,7 +34,7 @@ class Found:
     policy: Floats  # [legal moves of all games] improved policy, sums to 1 in each game
     values: Floats  # [games, seats] chance to win of each seat
     visits: Int64Array  # [legal moves of all games] simulations that went each way
-    won: NDArray[np.bool_]  # [games] whether the mover wins before its turn ends: known, not estimated
+    won: Bools  # [games] whether the mover wins before its turn ends: known, not estimated
 
 
 @cache
@@ -61,15 +62,15 @@ def halving(considered: int, simulations: int) -> tuple[int, ...]:
 
 
 def winning_moves(
-    config: Config, states: NDArray[np.void], moves: Int64Array, offsets: Int64Array, most: Int64Array
-) -> NDArray[np.bool_]:
+    config: Config, states: NDArray[np.void], moves: Int64Array, offsets: Int64Array, tried: Bools
+) -> Bools:
     """[moves] whether the mover can win with it before its turn ends, whatever it decides later in the turn.
 
-    A position of more than `most` [games] legal moves is not looked at: none of its moves is known to win.
+    Only games that are `tried` [games] are looked at: no move of the others is known to win.
     """
     wins = np.zeros(len(moves), bool)
     room = make_room(states.dtype, config.legal_capacity)
-    mark_wins(config.board.geometry[0], states, moves, offsets, most, np.zeros(1, SCRATCH)[0], room, wins)
+    mark_wins(config.board.geometry[0], states, moves, offsets, tried, np.zeros(1, SCRATCH)[0], room, wins)
     return wins
 
 
@@ -89,16 +90,17 @@ def search(
     `simulations` [games] is the budget of each, at least 1; `noise` [moves] is added to the root's logits: Gumbel(0, 1)
     samples to explore, zeros for the strongest play. The same arguments give the same result.
 
-    Who can win before its turn ends does, unless it has no simulation: no evaluator is asked then, the policy is even
-    among all moves that lead there, and the visits are none.
+    On boards of up to `settings.win_cells` who can win before its turn ends does, unless it has no simulation: no
+    evaluator is asked then, the policy is even among all moves that lead there, and the visits are none.
     """
-    wins = winning_moves(config, states, moves, offsets, np.where(simulations > 0, settings.win_moves, 0))
+    tries = config.board.cells <= settings.win_cells
+    wins = winning_moves(config, states, moves, offsets, (simulations > 0) & tries)
     won = np.logical_or.reduceat(wins, offsets[:-1])
     tree = _plant(config, states, moves, offsets, settings, np.where(won, 0, simulations), noise)
     tree.leaf[won] = -1
     scale = trees.Scale(settings.c_visit, settings.c_scale)
     geometry = config.board.geometry[0]
-    worker = trees.Worker(np.zeros(1, SCRATCH)[0], make_room(states.dtype, config.legal_capacity), settings.win_moves)
+    worker = trees.Worker(np.zeros(1, SCRATCH)[0], make_room(states.dtype, config.legal_capacity), tries)
     used = len(moves)
     while len(waiting := np.flatnonzero(tree.leaf >= 0)):
         bounds = np.append(0, np.cumsum(tree.count[waiting, tree.leaf[waiting]], dtype=np.int64))
@@ -129,7 +131,7 @@ def _take_wins(
     moves: Int64Array,
     offsets: Int64Array,
     noise: Floats,
-    wins: NDArray[np.bool_],
+    wins: Bools,
 ) -> None:
     """Write down for games that `wins` decide: one of them, all alike, and who wins."""
     for game in np.flatnonzero(found.won).tolist():

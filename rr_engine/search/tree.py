@@ -49,7 +49,7 @@ class Worker(NamedTuple):
 
     scratch: Any
     room: Any  # to follow turns in
-    win_moves: int  # legal moves up to which positions are searched for a win within the turn
+    tries: bool  # whether turns are tried, those of the roots before the walk
 
 
 class Scale(NamedTuple):
@@ -170,13 +170,12 @@ def _back_up(tree: Any, game: int, node: int) -> None:
 def _wins_by_turn(g: Any, tree: Any, game: int, node: int, state: Any, out: Any, n: int, worker: Any) -> bool:
     """Whether the mover of a new position, past its placement, wins before its turn ends.
 
-    What comes later in a turn is not asked, nor what follows a root that was asked itself: the answer would be no.
+    What comes later in a turn that was asked, or that the root began, is not asked: the answer would be no.
     """
     above = tree.states[game, node]
-    if n > worker.win_moves or state["phase"] == PLACE:
+    if not worker.tries or state["phase"] == PLACE:
         return False
-    asked = above["phase"] != PLACE or (node == 0 and tree.count[game, 0] <= worker.win_moves)
-    if asked and above["turn"] == state["turn"]:
+    if above["turn"] == state["turn"] and (above["phase"] != PLACE or node == 0):
         return False
     worker.room.states[0] = state
     worker.room.lists[0, :n] = out[:n]

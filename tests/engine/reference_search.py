@@ -53,11 +53,10 @@ def wins_within_turn(game: Game) -> list[bool]:
 
 def _is_won_by_turn(game: Game, above: Node, settings: SearchSettings) -> bool:
     """Whether the mover wins before its turn ends, where nothing above has answered that already."""
-    if game.phase == "place" or len(game.legal_moves()) > settings.win_moves:
+    if game.phase == "place" or game.config.board.cells > settings.win_cells:
         return False
     same_turn = above.game.state[0]["turn"] == game.state[0]["turn"]
-    asked_root = above.is_root and len(above.moves) <= settings.win_moves
-    if same_turn and (above.game.phase != "place" or asked_root):
+    if same_turn and (above.game.phase != "place" or above.is_root):
         return False
     return any(wins_within_turn(game))
 

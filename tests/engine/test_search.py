@@ -31,7 +31,7 @@ def found_in(
     evaluator: Evaluator | None = None,
     *,
     considered: int = 16,
-    win_moves: int = 0,
+    win_cells: int = 0,
     noise: np.ndarray | None = None,
 ) -> Found:
     moves = np.array(game.legal_moves(), np.int64)
@@ -41,7 +41,7 @@ def found_in(
         moves,
         np.array([0, len(moves)]),
         evaluator=evaluator or UniformEvaluator(),
-        settings=SearchSettings(considered=considered, win_moves=win_moves),
+        settings=SearchSettings(considered=considered, win_cells=win_cells),
         simulations=np.array([simulations]),
         noise=np.zeros(len(moves)) if noise is None else noise,
     )
@@ -192,20 +192,22 @@ def test_who_may_swap_into_the_better_seat_does():
     assert game.move_text(int(found.moves[0])) == "W"
 
 
-@pytest.mark.parametrize("win_moves", [0, 60])  # 60: what follows a placement is tried, placements are not
+@pytest.mark.parametrize("win_cells", [0, 64])
 @pytest.mark.parametrize(("key", "seed"), [("hex8_2p", 8), ("square8_3p", 5), ("hex8_4p", 8)])
-def test_the_batched_tree_is_the_one_of_a_plain_search(key: str, seed: int, win_moves: int):
+def test_the_batched_tree_is_the_one_of_a_plain_search(key: str, seed: int, win_cells: int):
     """The golden trees: positions along a game, searched plainly and all at once, agree to the last visit."""
     config = Config.parse(key)
     rng = np.random.default_rng(seed)
     games = [Game(key) for _ in range(6)]
     for number, game in enumerate(games):
-        while len(game.moves_played) < 9 * number or len(game.legal_moves()) < 2:
+        while (
+            len(game.moves_played) < 9 * number or len(game.legal_moves()) < 2 or found_in(game, 1, win_cells=64).won[0]
+        ):
             game.play(int(rng.choice(game.legal_moves())))
     lists = [np.array(game.legal_moves(), np.int64) for game in games]
     offsets = np.concatenate(([0], np.cumsum([len(moves) for moves in lists])))
     noise = rng.gumbel(size=offsets[-1])
-    settings = SearchSettings(considered=8, c_scale=0.5, win_moves=win_moves)
+    settings = SearchSettings(considered=8, c_scale=0.5, win_cells=win_cells)
     found = search(
         config,
         np.concatenate([game.state for game in games]),

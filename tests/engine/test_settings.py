@@ -158,9 +158,9 @@ def test_no_config_can_starve_and_none_can_take_all():
 
 
 def test_selfplay_searches_as_matches_do_but_for_what_it_says_itself():
-    loaded = settings.load(environ={}, overrides={"search": {"c_scale": 0.5}, "selfplay": {"win_moves": 9}})
-    assert loaded.selfplay_search == SearchSettings(c_scale=0.5, win_moves=9)
-    assert loaded.search == SearchSettings(c_scale=0.5, win_moves=256)
+    loaded = settings.load(environ={}, overrides={"search": {"c_scale": 0.5}, "selfplay": {"win_cells": 9}})
+    assert loaded.selfplay_search == SearchSettings(c_scale=0.5, win_cells=9)
+    assert loaded.search == SearchSettings(c_scale=0.5, win_cells=64)
 
 
 def test_importing_settings_needs_the_standard_library_only():
