@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -144,6 +145,23 @@ def test_a_network_runs_in_what_is_clearly_faster(
     monkeypatch.setattr(precision, "_time_convolution", lambda x, _weight: taken[x.dtype])
     assert precision.fast_dtype.__wrapped__("cpu") == chosen
     assert precision.fast_dtype.__wrapped__("cuda") == torch.bfloat16
+
+
+def test_the_choice_of_precision_does_not_depend_on_what_else_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wait, as for a core that others use, costs the thread no processor time."""
+
+    def convolution(x: torch.Tensor, _weight: torch.Tensor, *, padding: int) -> None:
+        if x.dtype == torch.bfloat16:
+            time.sleep(0.01)
+        else:
+            began = time.thread_time()
+            while time.thread_time() - began < 0.002:
+                pass
+
+    monkeypatch.setattr(precision.functional, "conv2d", convolution)
+    threads = torch.get_num_threads()
+    assert precision.fast_dtype.__wrapped__("cpu") == torch.bfloat16
+    assert torch.get_num_threads() == threads
 
 
 def test_a_network_plays_whole_games_the_same_way_twice() -> None:
