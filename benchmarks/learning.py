@@ -100,6 +100,16 @@ class Loop:
         }
 
 
+def rated_now(vault: Vault, config: Config) -> list[dict[str, float]]:
+    """Every candidate in turn, by one fit over all matches of the run."""
+    rows = evaluations.ratings_of(vault, config)
+    found = [
+        next(row for row in rows if evaluations.is_of(row, card.sha256))
+        for card in vault.cards(candidate.KIND, config.key)
+    ]
+    return [{key: round(row[key], 1) for key in ("elo", "low", "high")} for row in found]
+
+
 def final_match(loop: Loop, opponent: str, games_wanted: int) -> MatchResult:
     """The champion against an anchor, with openings of its own."""
     champion = champion_of(loop.vault, loop.config)
@@ -194,6 +204,7 @@ def run(loop: Loop, began: float, arguments: argparse.Namespace) -> None:
             "games_generated": sum(card.rows for card in loop.vault.cards(games.KIND, loop.config.key)),
             "champion_hash": champion.card.sha256,
             "generation": champion.pointer.number,
+            "elo_by_turn": rated_now(loop.vault, loop.config),
             "against_search": None
             if search is None
             else {"score": search.score, "wilson_low": search.interval.low, "games": search.games},

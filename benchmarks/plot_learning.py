@@ -64,15 +64,14 @@ def draw(axes: Any, turns: list[dict[str, Any]], results: list[dict[str, Any]]) 
         wins.plot(result["minutes"], 100 * result["win_rate"], "*", color=ORANGE, markersize=12, label="final match")
     wins.set(title=f"{config}: first places against the heuristic, %", xlabel="minutes", ylim=(0, 100))
     wins.legend(loc="lower right")
+    ratings = results[-1].get("elo_by_turn", turns) if results else turns  # one fit at the end, or what was known at each turn
     strength.fill_between(
-        minutes, [turn["low"] for turn in turns], [turn["high"] for turn in turns], color=BLUE, alpha=0.2
+        minutes, [row["low"] for row in ratings], [row["high"] for row in ratings], color=BLUE, alpha=0.2
     )
-    strength.plot(minutes, [turn["elo"] for turn in turns], color=BLUE, marker="o")
-    promoted = [turn for turn in turns if turn["promoted"]]
-    strength.plot(
-        [turn["minutes"] for turn in promoted], [turn["elo"] for turn in promoted], "s", color=GREEN, label="promoted"
-    )
-    strength.set(title="Elo above random play", xlabel="minutes")
+    strength.plot(minutes, [row["elo"] for row in ratings], color=BLUE, marker="o")
+    promoted = [(turn["minutes"], row["elo"]) for turn, row in zip(turns, ratings, strict=True) if turn["promoted"]]
+    strength.plot(*zip(*promoted, strict=True), "s", color=GREEN, label="promoted")
+    strength.set(title="Elo above random play, one fit", xlabel="minutes")
     strength.legend(loc="lower right")
     losses.plot(minutes, [turn["validation_policy"] for turn in turns], color=BLUE, marker="o", label="policy")
     losses.plot(minutes, [turn["validation_value"] for turn in turns], color=ORANGE, marker="s", label="value")
