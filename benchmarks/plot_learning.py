@@ -6,7 +6,9 @@ A row per file as `learning.py` wrote it: win rate against the heuristic, Elo wi
 """
 
 import argparse
+import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import matplotlib as mpl
 mpl.use("svg")
 mpl.rcParams["svg.hashsalt"] = "ringrift"  # the same data gives the same file
 mpl.rcParams["svg.fonttype"] = "none"  # words stay words
+mpl.rcParams["font.sans-serif"] = ["DejaVu Sans", "Arial"]
 
 import matplotlib.pyplot as plt  # noqa: E402 - after the backend is chosen
 
@@ -31,7 +34,17 @@ def main() -> None:
     figure, axes = plt.subplots(len(runs), 4, figsize=(16, 3 * len(runs)), squeeze=False, layout="constrained")
     for row, lines in zip(axes, runs, strict=True):
         draw(row, [line for line in lines if "turn" in line], [line for line in lines if "win_rate" in line])
-    figure.savefig(arguments.out, metadata={"Date": None})
+    for axis in axes.flat:
+        axis.minorticks_off()  # a file below 200 kB
+        axis.locator_params(axis="x", nbins=4)
+        if axis.get_yscale() == "linear":
+            axis.locator_params(axis="y", nbins=4)
+    for axis in axes[1:].flat:
+        axis.get_legend().remove()
+    drawn = io.StringIO()
+    figure.savefig(drawn, format="svg", metadata={"Date": None})
+    plain = re.sub(r"\n\s*", "\n", drawn.getvalue())
+    arguments.out.write_text(re.sub(r"(\.\d)\d+", r"\1", plain))
 
 
 def draw(axes: Any, turns: list[dict[str, Any]], results: list[dict[str, Any]]) -> None:
@@ -64,7 +77,7 @@ def draw(axes: Any, turns: list[dict[str, Any]], results: list[dict[str, Any]]) 
         wins.plot(result["minutes"], 100 * result["win_rate"], "*", color=ORANGE, markersize=12, label="final match")
     wins.set(title=f"{config}: first places against the heuristic, %", xlabel="minutes", ylim=(0, 100))
     wins.legend(loc="lower right")
-    ratings = results[-1].get("elo_by_turn", turns) if results else turns  # one fit at the end, or what was known at each turn
+    ratings = results[-1].get("elo_by_turn", turns) if results else turns  # one fit at the end, else that of each turn
     strength.fill_between(
         minutes, [row["low"] for row in ratings], [row["high"] for row in ratings], color=BLUE, alpha=0.2
     )
