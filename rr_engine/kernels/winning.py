@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rr_engine.kernels.jit import entry, kernel
-from rr_engine.kernels.layout import NONE_YET, OVER
+from rr_engine.kernels.layout import OVER
 from rr_engine.kernels.turn import advance_within_turn
 
 _DEPTH = 24  # decisions of one turn that are followed
@@ -66,9 +66,10 @@ def mark_wins(g, states, moves, offsets, tried, scratch, room, wins):
     Moves are ragged by `offsets`; only games that are `tried` are looked at.
     """
     for game in range(states.size):
-        first, end = offsets[game], offsets[game + 1]
-        looks = _LOOKS if tried[game] else NONE_YET
-        for index in range(first, end):
+        if not tried[game]:
+            continue
+        looks = _LOOKS
+        for index in range(offsets[game], offsets[game + 1]):
             room.states[0] = states[game]
             room.lists[0, 0] = moves[index]
             room.counts[0] = 1
