@@ -77,7 +77,7 @@ def draw(axes: Any, turns: list[dict[str, Any]], results: list[dict[str, Any]]) 
         wins.plot(result["minutes"], 100 * result["win_rate"], "*", color=ORANGE, markersize=12, label="final match")
     wins.set(title=f"{config}: first places against the heuristic, %", xlabel="minutes", ylim=(0, 100))
     wins.legend(loc="lower right")
-    ratings = results[-1].get("elo_by_turn", turns) if results else turns  # one fit at the end, else that of each turn
+    ratings = results[-1]["elo_by_turn"] if results else turns  # one fit at the end; until then that of each turn
     strength.fill_between(
         minutes, [row["low"] for row in ratings], [row["high"] for row in ratings], color=BLUE, alpha=0.2
     )

@@ -200,6 +200,7 @@ class GateSettings(Section):
     restart_elo: Amount = 50.0  # a candidate so far behind the champion is given up: training restarts from the latter
     restart_games: Count = 50  # games between them that this must rest on
     anchor_margin: Share = 0.08  # win rate a candidate may lose against the heuristic, by its lower bound
+    proven_share: Share = 1.0  # of an even share, that its lower bound against the heuristic must pass to make games
 
     def wave_groups(self, seats: int) -> int:
         """Groups of one opening from every seat that are played before the test looks again."""

@@ -35,15 +35,15 @@ class Crowned:
 def decide(vault: Vault, config: Config, settings: Settings) -> Crowned:
     """Judge the newest evaluated candidate and move the pointer if it wins.
 
-    The first checkpoint that loads becomes generation 0. A champion is proven once it won more than half (with more
-    seats: more than its share) of its games against the heuristic, by the lower bound.
+    The first checkpoint that loads becomes generation 0. A champion is proven if it won more than half (with more
+    seats: more than its share; both times `gate.proven_share`) of its games against the heuristic, by the lower bound.
     """
     matches = evaluations.newest_matches(vault, config)
     results: Mapping[str, Mapping[str, Any]] = matches.facts["results"]
     candidate = vault.card(CHECKPOINT_KIND, config.key, matches.facts["candidate"])
     champion = champion_of(vault, config)
     load(vault, candidate)  # what does not load is never crowned
-    proven = results[evaluations.HEURISTIC]["wilson_low"] > 1 / config.players
+    proven = results[evaluations.HEURISTIC]["wilson_low"] > settings.gate.proven_share / config.players
     if champion is not None and champion.card.sha256 == candidate.sha256:
         return _told("kept", "the candidate is the champion already", champion.pointer)
     verdict = judge(

@@ -90,3 +90,24 @@ def test_who_beats_the_champion_meets_all_and_old_knowledge_is_renewed(vault: Va
     assert names >= {f"checkpoint:{second.sha256[:12]}:0", f"checkpoint:{third.sha256[:12]}:1"}
     kept(vault, HEX, 4)
     assert evaluations.REMATCH not in games_of(rating.rate_candidate(vault, HEX, searching))  # known by now
+
+
+def test_a_champion_is_proven_by_its_lower_bound_against_the_heuristic(vault: Vault, tmp_path: Path):
+    known = evaluations.newest_matches(vault, HEX)
+    for low, share, proven in ((0.51, 1.0, True), (0.5, 1.0, False), (0.26, 0.5, True), (0.25, 0.5, False)):
+        fresh = Vault.open(str(tmp_path / f"{low} {share}"))
+        kept(fresh, HEX, 1)
+        results = known.facts["results"]
+        results = {**results, "heuristic": {**results["heuristic"], "wilson_low": low}}
+        fresh.put(
+            known.kind,
+            HEX.key,
+            vault.get(known),
+            suffix=known.suffix,
+            producer=known.producer,
+            rows=known.rows,
+            schema_version=known.schema_version,
+            facts={**known.facts, "results": results},
+        )
+        settings = replace(SETTINGS, gate=replace(SETTINGS.gate, proven_share=share))
+        assert crown.decide(fresh, HEX, settings).facts["proven"] == proven
