@@ -99,15 +99,7 @@ def test_a_champion_is_proven_by_its_lower_bound_against_the_heuristic(vault: Va
         kept(fresh, HEX, 1)
         results = known.facts["results"]
         results = {**results, "heuristic": {**results["heuristic"], "wilson_low": low}}
-        fresh.put(
-            known.kind,
-            HEX.key,
-            vault.get(known),
-            suffix=known.suffix,
-            producer=known.producer,
-            rows=known.rows,
-            schema_version=known.schema_version,
-            facts={**known.facts, "results": results},
-        )
+        facts = {**known.facts, "results": results}
+        fresh.put(known.kind, HEX.key, b"", suffix=".gz", producer="test", rows=0, schema_version=1, facts=facts)
         settings = replace(SETTINGS, gate=replace(SETTINGS.gate, proven_share=share))
         assert crown.decide(fresh, HEX, settings).facts["proven"] == proven
