@@ -79,7 +79,7 @@ class Loop:
             "turn": turn,
             "generation": champion.pointer.number,
             "promoted": champion.card.sha256 == trained.sha256,
-            "reason": champion.pointer.facts["reason"],
+            "reason": self._ruling(),
             "games": sum(card.rows for card in self.vault.cards(games.KIND, self.config.key)),
             "new_games_by": batch[0].facts["player"],
             "new_games_against_opponent": against,
@@ -98,6 +98,12 @@ class Loop:
             "evaluation_share": round(seconds["elo"] / sum(seconds.values()), 3),
             "memory_gb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
         }
+
+    def _ruling(self) -> str:
+        """Why the newest candidate was promoted or not."""
+        event = self._instance.get_latest_materialization_event(dg.AssetKey("champion"))
+        assert event is not None and event.asset_materialization is not None
+        return str(event.asset_materialization.metadata["reason"].value)
 
 
 def rated_now(vault: Vault, config: Config) -> list[dict[str, float]]:

@@ -86,12 +86,14 @@ def draw(axes: Any, turns: list[dict[str, Any]], results: list[dict[str, Any]]) 
     strength.plot(*zip(*promoted, strict=True), "s", color=GREEN, label="promoted")
     strength.set(title="Elo above random play, one fit", xlabel="minutes")
     strength.legend(loc="lower right")
-    losses.plot(minutes, [turn["validation_policy"] for turn in turns], color=BLUE, marker="o", label="policy")
-    losses.plot(minutes, [turn["validation_value"] for turn in turns], color=ORANGE, marker="s", label="value")
+    losses.plot(minutes, [turn["validation_policy"] for turn in turns], color=BLUE, label="policy")
+    losses.plot(minutes, [turn["validation_value"] for turn in turns], color=ORANGE, linestyle="--", label="value")
     losses.set(title="validation loss, nats", xlabel="minutes")
     losses.legend()
-    samples.plot(minutes, [turn["games"] for turn in turns], color=BLUE, marker="o", label="games made")
-    samples.plot(minutes, [turn["samples"] for turn in turns], color=ORANGE, marker="s", label="samples in the window")
+    samples.plot(minutes, [turn["games"] for turn in turns], color=BLUE, label="games made")
+    samples.plot(
+        minutes, [turn["samples"] for turn in turns], color=ORANGE, linestyle="--", label="samples in the window"
+    )
     samples.set(title="data", xlabel="minutes", yscale="log")
     samples.legend()
 
