@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -29,6 +30,7 @@ _MANY, _FEW = 32, 8
 # One stream of one thread is computed by who asks, so each thread compiles its own: a twentieth of a second. Streams of
 # a model that threads share are threads of their own, for which callers wait.
 _IN_CALLERS_THREAD = {"NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
+_CORE_LOCK = threading.Lock()
 _PRECISIONS = {torch.bfloat16: "bf16", torch.float32: "f32"}
 
 
@@ -108,7 +110,19 @@ class OpenVinoNetwork:
         """The model compiled for `size` decisions and the thread that asks."""
         model = self._model.clone()
         model.reshape({index: [size, *shape] for index, shape in enumerate(self._shapes)})
-        return _library().Core().compile_model(model, "CPU", self._options).create_infer_request()
+        with _CORE_LOCK:
+            core = _core()
+        return core.compile_model(model, "CPU", self._options).create_infer_request()
+
+
+@cache
+def _core() -> Any:
+    """OpenVINO's core, the only one and never let go: `_CORE_LOCK` is held by who asks.
+
+    Its CPU plugin lends the thread that loads it a stack for signals, and a core that another thread lets go takes that
+    away: the next Ctrl-C would be a segmentation fault.
+    """
+    return _library().Core()
 
 
 def _library() -> Any:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -192,3 +194,32 @@ def test_a_network_is_read_without_a_process_beside_this_one(monkeypatch: pytest
     evaluator = NetworkEvaluator(_checkpoint(), device="cpu")
     logits, _ = evaluator.evaluate(positions.config, positions.states, positions.moves, positions.offsets)
     assert np.isfinite(logits).all() and not started
+
+
+INTERRUPTED = """
+import os, signal, threading, time
+import numpy as np
+from rr_engine.boards import Config
+from rr_engine.nn.checkpoint import untrained
+from rr_engine.nn.evaluator import NetworkEvaluator
+from rr_engine.players import Table
+from rr_engine.settings import NetworkSettings
+
+config = Config.parse("hex8_2p")
+positions = Table(config, np.arange(1, 3, dtype=np.uint64)).positions(0.0)
+asked = [NetworkEvaluator(untrained(config, NetworkSettings(channels=8, blocks=1), seed=7), device="cpu")]
+asked[0].evaluate(config, positions.states, positions.moves, positions.offsets)
+dropping = threading.Thread(target=asked.clear)
+dropping.start()
+dropping.join()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(10)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_ctrl_c_reaches_who_has_asked_a_network_that_another_thread_let_go() -> None:
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", INTERRUPTED], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "interrupted\n")
