@@ -205,6 +205,7 @@ from rr_engine.nn.evaluator import NetworkEvaluator
 from rr_engine.players import Table
 from rr_engine.settings import NetworkSettings
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 config = Config.parse("hex8_2p")
 positions = Table(config, np.arange(1, 3, dtype=np.uint64)).positions(0.0)
 asked = [NetworkEvaluator(untrained(config, NetworkSettings(channels=8, blocks=1), seed=7), device="cpu")]
