@@ -110,18 +110,21 @@ class OpenVinoNetwork:
         """The model compiled for `size` decisions and the thread that asks."""
         model = self._model.clone()
         model.reshape({index: [size, *shape] for index, shape in enumerate(self._shapes)})
-        with _CORE_LOCK:
-            core = _core()
-        return core.compile_model(model, "CPU", self._options).create_infer_request()
+        return _core().compile_model(model, "CPU", self._options).create_infer_request()
 
 
-@cache
 def _core() -> Any:
-    """OpenVINO's core, the only one and never let go: `_CORE_LOCK` is held by who asks.
+    """OpenVINO's core, the only one and never let go.
 
     Its CPU plugin lends the thread that loads it a stack for signals, and a core that another thread lets go takes that
     away: the next Ctrl-C would be a segmentation fault.
     """
+    with _CORE_LOCK:  # threads that ask first at once would make two
+        return _make_core()
+
+
+@cache
+def _make_core() -> Any:
     return _library().Core()
 
 
