@@ -19,7 +19,7 @@ from typing import Any
 import dagster as dg
 
 from rr_assets import code_location
-from rr_assets.resources import SettingsResource, VaultResource
+from rr_assets.resources import AlertResource, SettingsResource, VaultResource
 from rr_engine.arena import MatchResult, play_match
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.players import player
@@ -42,7 +42,11 @@ class Loop:
         self.vault = Vault.open(url)
         self._instance = dg.DagsterInstance.ephemeral()
         overrides = {"selfplay": {"seed": settings.selfplay.seed}}
-        self._resources = {"vault": VaultResource(url=url), "settings": SettingsResource(overrides=overrides)}
+        self._resources = {
+            "vault": VaultResource(url=url),
+            "settings": SettingsResource(overrides=overrides),
+            "alert": AlertResource(),
+        }
         definitions = code_location()
         self._assets = {asset.key.to_user_string(): asset for asset in definitions.assets or ()}
         self._checks = list(definitions.asset_checks or ())

@@ -2,10 +2,22 @@
 
 from collections.abc import Collection
 
-from dagster import DagsterRun, QueuedRunCoordinator, SubmitRunContext
+from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, QueuedRunCoordinator, RunsFilter, SubmitRunContext
 
-_GPU_ASSETS = {"games_db", "checkpoint"}
 PARTITION_TAG = "dagster/partition"
+UNDER_WAY = {  # what a run does that has not ended
+    DagsterRunStatus.QUEUED: "queued",
+    DagsterRunStatus.NOT_STARTED: "starting",
+    DagsterRunStatus.STARTING: "starting",
+    DagsterRunStatus.STARTED: "runs",
+    DagsterRunStatus.CANCELING: "is being stopped",
+}
+_GPU_ASSETS = {"games_db", "checkpoint"}
+
+
+def writes_tag(asset: str) -> str:
+    """The tag of runs that write an asset; its value is the partition."""
+    return f"rr/writes/{asset}"
 
 
 def run_tags(assets: set[str], partition: str | None) -> dict[str, str]:
@@ -13,7 +25,7 @@ def run_tags(assets: set[str], partition: str | None) -> dict[str, str]:
     tags = {"rr/lane": "gpu" if assets & _GPU_ASSETS else "cpu"}
     if partition is not None:
         tags["rr/config"] = partition
-        tags |= {f"rr/writes/{asset}": partition for asset in sorted(assets)}
+        tags |= {writes_tag(asset): partition for asset in sorted(assets)}
     return tags
 
 
@@ -22,6 +34,17 @@ def assets_of(run: DagsterRun, nodes: Collection[str]) -> set[str]:
     if run.asset_selection:
         return {key.path[-1] for key in run.asset_selection}
     return {step.split(".")[0] for step in run.step_keys_to_execute or nodes}
+
+
+def writes(run: DagsterRun, asset: str) -> bool:
+    """Whether a run writes an asset, tagged (so it was launched) or not (so it was started directly)."""
+    return writes_tag(asset) in run.tags or asset in assets_of(run, ())
+
+
+def configs_under_way(instance: DagsterInstance, asset: str) -> set[str]:
+    """Configs for which a run that writes `asset` has not ended."""
+    runs = instance.get_runs(filters=RunsFilter(statuses=list(UNDER_WAY)))
+    return {run.tags[PARTITION_TAG] for run in runs if PARTITION_TAG in run.tags and writes(run, asset)}
 
 
 class TaggingRunCoordinator(QueuedRunCoordinator):

@@ -58,10 +58,16 @@ def _cell(value: Any) -> str | int | float | bool:
     return value if type(value) in _COLUMN_TYPES else str(value)
 
 
-def judged(problems: Sequence[str], facts: Mapping[str, Any]) -> dg.AssetCheckResult:
+def judged(
+    problems: Sequence[str],
+    facts: Mapping[str, Any],
+    *,
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+) -> dg.AssetCheckResult:
     """A check's result: passed without problems, else what is wrong stands in the description."""
     return dg.AssetCheckResult(
         passed=not problems,
+        severity=severity,
         description="; ".join(problems[:3]) or None,
         metadata=of_facts({**facts, "problems": list(problems)}),
     )

@@ -254,6 +254,52 @@ def standings(
     _print_table(ratings_table(Vault.open(), Config.parse(config)), as_json=as_json)
 
 
+@app.command()
+def pause(
+    config: Annotated[str, typer.Argument(help="Board and seats, such as hex8_2p.")],
+    reason: Annotated[str, typer.Argument(help="Why; its page says so.")],
+) -> None:
+    """Let a config rest: nothing starts games for it until `rr resume`."""
+    from rr_engine.boards import Config
+    from rr_engine.stages import pauses
+    from rr_engine.vault import Vault
+
+    pauses.pause(Vault.open(), Config.parse(config), reason, by="hand")
+    typer.echo(f"{config} pauses; the plan takes notice within 15 minutes, or when selfplay_plan is materialised")
+
+
+@app.command()
+def resume(config: Annotated[str, typer.Argument(help="Board and seats, such as hex8_2p.")]) -> None:
+    """End the pause of a config, whoever paused it; exit status 1 if it is not paused."""
+    from rr_engine.boards import Config
+    from rr_engine.stages import pauses
+    from rr_engine.vault import Vault
+
+    vault, parsed = Vault.open(), Config.parse(config)
+    held = pauses.pause_of(vault, parsed)
+    if held is None:
+        typer.echo(f"{config} is not paused", err=True)
+        raise typer.Exit(1)
+    pauses.resume(vault, parsed, "resumed by hand", by="hand")
+    typer.echo(f"{config} was paused since {held.since}: {held.reason}; it goes on with the next plan")
+
+
+@app.command()
+def crown(
+    config: Annotated[str, typer.Argument(help="Board and seats, such as hex8_2p.")],
+    checkpoint: Annotated[str, typer.Argument(help="Its hash, or the first 8 digits or more.")],
+    reason: Annotated[str, typer.Argument(help="Why; the pointer says so.")],
+) -> None:
+    """Make a stored checkpoint the champion by hand, for example the one before; the present one is kept."""
+    from rr_engine.boards import Config
+    from rr_engine.settings import load
+    from rr_engine.stages import crown as crowning
+    from rr_engine.vault import Vault
+
+    pointer = crowning.crown_by_hand(Vault.open(), Config.parse(config), checkpoint, reason, load())
+    typer.echo(f"generation {pointer.number} of {config} is {pointer.sha256[:12]}; the next games use it")
+
+
 @bench.command("engine")
 def bench_engine(
     as_json: _AsJson = False,
@@ -323,12 +369,10 @@ def bench_training(
 
 def _print_table(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     """Rows as JSON lines, or as aligned columns under their names."""
+    from rr_engine.render.table import columns
+
     if as_json:
         for row in rows:
             typer.echo(json.dumps(row))
         return
-    lines = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(rows[0]))]
-    for line in lines:
-        typer.echo("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)))
-    typer.echo()
+    typer.echo(columns(rows) + "\n")

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import dagster as dg
 
-from rr_assets import metadata
+from rr_assets import automation, metadata
 from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import SettingsResource, VaultResource
 from rr_engine.boards import Config
@@ -19,6 +19,8 @@ from rr_engine.stages import fleet, games
     kinds={"parquet", "duckdb"},
     owners=["team:ringrift"],
     code_version=str(SCHEMA_VERSION),
+    automation_condition=automation.ON_GO_AHEAD,
+    freshness_policy=automation.FRESH,
 )
 def games_db(
     context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource
@@ -67,3 +69,15 @@ def games_are_whole_and_distinct(
     claim = games.claim_to_judge(opened, Config.parse(context.partition_key), context.run.run_id)
     facts, problems = games.check_distinct(opened, claim, loaded.selfplay)
     return metadata.judged(problems, facts)
+
+
+@dg.asset_check(asset=games_db, partitions_def=CONFIG_PARTITIONS, blocking=False)
+def quality_is_high(
+    context: dg.AssetCheckExecutionContext, vault: VaultResource, settings: SettingsResource
+) -> dg.AssetCheckResult:
+    """The games of this run are good to learn from: warns where fewer, better ones will follow."""
+    loaded = settings.load()
+    opened = vault.open(loaded)
+    claim = games.claim_to_judge(opened, Config.parse(context.partition_key), context.run.run_id)
+    facts, problems = games.check_quality(games.shards_of(opened, claim), loaded.quality)
+    return metadata.judged(problems, facts, severity=dg.AssetCheckSeverity.WARN)

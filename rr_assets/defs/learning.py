@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from rr_assets import metadata
+from rr_assets import automation, metadata
 from rr_assets.defs.dataset import npz_dataset
 from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import SettingsResource, VaultResource
@@ -19,6 +19,8 @@ from rr_engine.stages import candidate
     kinds={"pytorch"},
     owners=["team:ringrift"],
     code_version=str(FEATURE_VERSION),
+    automation_condition=automation.ON_TRAINABLE_DATA,
+    freshness_policy=automation.FRESH,
 )
 def checkpoint(
     context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource
@@ -46,3 +48,12 @@ def weights_are_finite_and_reload(
     opened = vault.open(settings.load())
     card = candidate.newest_candidate(opened, Config.parse(context.partition_key))
     return metadata.judged(candidate.check_candidate(opened, card), {"sha256": card.sha256, "weights": card.rows})
+
+
+@dg.asset_check(asset=checkpoint, partitions_def=CONFIG_PARTITIONS, blocking=False)
+def losses_are_usual(
+    context: dg.AssetCheckExecutionContext, vault: VaultResource, settings: SettingsResource
+) -> dg.AssetCheckResult:
+    """No validation loss stands out from those before it: warns, and the quality of the input was measured again."""
+    card = candidate.newest_candidate(vault.open(settings.load()), Config.parse(context.partition_key))
+    return metadata.judged(*candidate.check_losses(card), severity=dg.AssetCheckSeverity.WARN)

@@ -1,14 +1,23 @@
-"""What every run shares: the resources and the executor."""
+"""What every run shares: resources, executor, the events that steer, and what starts runs."""
 
 import dagster as dg
 
-from rr_assets.resources import SettingsResource, VaultResource
+from rr_assets import automation
+from rr_assets.resources import AlertResource, GpuResource, SettingsResource, VaultResource
 
 
 @dg.definitions
 def shared() -> dg.Definitions:
     """Resources under the names assets ask for; steps run in the run's own process, runs are kept apart already."""
     return dg.Definitions(
-        resources={"vault": VaultResource(), "settings": SettingsResource()},
+        assets=[automation.SELFPLAY_BUDGET, automation.RETRY_BUDGET],
+        sensors=automation.SENSORS,
+        jobs=automation.JOBS,
+        resources={
+            "vault": VaultResource(),
+            "settings": SettingsResource(),
+            "gpus": GpuResource(),
+            "alert": AlertResource(),
+        },
         executor=dg.in_process_executor,
     )

@@ -2,12 +2,14 @@
 
 import dagster as dg
 
-from rr_assets import metadata
+from rr_assets import automation, liveness, metadata
+from rr_assets.coordinator import configs_under_way
 from rr_assets.defs.dataset import npz_dataset
 from rr_assets.defs.strength import champion, elo
 from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import SettingsResource, VaultResource
 from rr_engine.boards import CONFIGS, Config
+from rr_engine.selfplay.plan import PlanRow
 from rr_engine.stages import curriculum as curricula
 from rr_engine.stages import fleet
 
@@ -20,6 +22,8 @@ from rr_engine.stages import fleet
     kinds={"json"},
     owners=["team:ringrift"],
     code_version=str(curricula.SCHEMA_VERSION),
+    automation_condition=automation.ON_INPUTS,
+    freshness_policy=automation.FRESH,
 )
 def curriculum(
     context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource
@@ -47,11 +51,27 @@ def curriculum_is_bounded(
     kinds={"json"},
     owners=["team:ringrift"],
     code_version=str(fleet.SCHEMA_VERSION),
+    automation_condition=automation.ON_FACTS,
+    freshness_policy=automation.FRESH,
 )
-def selfplay_plan(vault: VaultResource, settings: SettingsResource) -> dg.MaterializeResult:
-    """Twelve rows: share of compute, games, simulations, temperature and priority of each config, and the reason."""
+def selfplay_plan(
+    context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource
+) -> dg.MaterializeResult:
+    """Twelve rows: share of compute, games, simulations, temperature and priority of each config, and the reason.
+
+    A config that may play on gets an event of `selfplay_budget`, which starts its games.
+    """
     loaded = settings.load()
-    planned = fleet.plan_fleet(vault.open(loaded), loaded)
+
+    def grant(row: PlanRow) -> None:
+        context.log_event(
+            dg.AssetMaterialization(
+                automation.SELFPLAY_BUDGET.key, partition=row.config, metadata=metadata.of_facts(row.facts())
+            )
+        )
+
+    playing = configs_under_way(context.instance, "games_db")
+    planned = fleet.plan_fleet(vault.open(loaded), loaded, playing=playing, on_grant=grant)
     return dg.MaterializeResult(
         metadata={"plan": metadata.table([row.facts() for row in planned.rows]), **metadata.of_card(planned.card)},
         data_version=dg.DataVersion(planned.card.sha256),
@@ -72,14 +92,21 @@ def every_config_is_planned(vault: VaultResource, settings: SettingsResource) ->
     kinds={"html"},
     owners=["team:ringrift"],
     code_version=str(fleet.SCHEMA_VERSION),
+    automation_condition=automation.WITH_PLAN,
+    freshness_policy=automation.FRESH,
 )
-def leaderboard(vault: VaultResource, settings: SettingsResource) -> dg.MaterializeResult:
-    """All configs on one page: champion, rating with interval, games, and what comes next."""
-    opened = vault.open(settings.load())
-    card, rows = fleet.make_leaderboard(opened)
+def leaderboard(
+    context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource
+) -> dg.MaterializeResult:
+    """All configs on one page: champion, rating with interval, games, what comes next, and what waits for what."""
+    loaded = settings.load()
+    opened = vault.open(loaded)
+    waits = liveness.table(context.instance, opened, loaded, CONFIGS)
+    card, rows = fleet.make_leaderboard(opened, waits)
     return dg.MaterializeResult(
         metadata={
             "leaderboard": metadata.table(rows),
+            "waits": metadata.table(waits),
             "page": dg.MetadataValue.path(str(opened.path(card))),
             **metadata.of_card(card),
         },

@@ -2,10 +2,11 @@
 
 import dagster as dg
 
-from rr_assets import metadata
+from rr_assets import automation, metadata
 from rr_assets.defs.learning import checkpoint
 from rr_assets.partitions import CONFIG_PARTITIONS
-from rr_assets.resources import SettingsResource, VaultResource
+from rr_assets.resources import AlertResource, SettingsResource, VaultResource
+from rr_engine.arena.regression import Level
 from rr_engine.boards import Config
 from rr_engine.stages import crown, rating
 
@@ -18,13 +19,19 @@ from rr_engine.stages import crown, rating
     kinds={"scipy"},
     owners=["team:ringrift"],
     code_version=str(rating.SCHEMA_VERSION),
+    automation_condition=automation.ON_CANDIDATE,
+    freshness_policy=automation.FRESH,
 )
-def elo(context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource) -> dg.MaterializeResult:
+def elo(
+    context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource, alert: AlertResource
+) -> dg.MaterializeResult:
     """Matches of the newest candidate against anchors and champion, and one rating fit over all matches so far."""
     loaded = settings.load()
     rated = rating.rate_candidate(
         vault.open(loaded), Config.parse(context.partition_key), loaded, on_result=lambda text: context.log.info(text)
     )
+    if rated.regression.level == Level.CRITICAL:
+        alert.send(f"{context.partition_key}: {rated.regression.reason}", loaded, context.log)
     return dg.MaterializeResult(
         metadata={
             "ratings": metadata.table(rated.ratings),
@@ -46,6 +53,18 @@ def enough_distinct_games(
     return metadata.judged(problems, facts)
 
 
+@dg.asset_check(asset=elo, partitions_def=CONFIG_PARTITIONS, blocking=False)
+def candidate_is_no_regression(
+    context: dg.AssetCheckExecutionContext, vault: VaultResource, settings: SettingsResource
+) -> dg.AssetCheckResult:
+    """The candidate did not fall behind the champion: warns, and from severe on the next training starts anew."""
+    loaded = settings.load()
+    facts, problems = rating.check_regression(
+        vault.open(loaded), Config.parse(context.partition_key), loaded.regression
+    )
+    return metadata.judged(problems, facts, severity=dg.AssetCheckSeverity.WARN)
+
+
 @dg.asset(
     partitions_def=CONFIG_PARTITIONS,
     deps=[elo],
@@ -54,14 +73,18 @@ def enough_distinct_games(
     kinds={"json"},
     owners=["team:ringrift"],
     code_version=str(crown.SCHEMA_VERSION),
+    automation_condition=automation.ON_INPUTS,
+    freshness_policy=automation.FRESH,
 )
 def champion(
-    context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource
+    context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource, alert: AlertResource
 ) -> dg.MaterializeResult:
-    """Says `promoted` or `kept`, and why; the only writer of the pointer to the champion."""
+    """Says `promoted`, `kept` or `rolled back`, and why; the only writer of the pointer to the champion."""
     loaded = settings.load()
     crowned = crown.decide(vault.open(loaded), Config.parse(context.partition_key), loaded)
     context.log.info(f"{crowned.decision}: {crowned.reason}")
+    if crowned.decision == crown.ROLLED_BACK:
+        alert.send(f"{context.partition_key} was rolled back: {crowned.reason}", loaded, context.log)
     return dg.MaterializeResult(
         metadata=metadata.of_facts(crowned.facts), data_version=dg.DataVersion(crowned.pointer.sha256)
     )
@@ -74,3 +97,13 @@ def champion_loads_and_plays(
     """What the pointer names is whole, loads, and plays a game to its end."""
     facts, problems = crown.check_champion(vault.open(settings.load()), Config.parse(context.partition_key))
     return metadata.judged(problems, facts)
+
+
+@dg.asset_check(asset=champion, partitions_def=CONFIG_PARTITIONS, blocking=False)
+def champion_is_no_regression(
+    context: dg.AssetCheckExecutionContext, vault: VaultResource, settings: SettingsResource
+) -> dg.AssetCheckResult:
+    """The champion, met again, is not below its predecessor: warns; a critical one was rolled back already."""
+    loaded = settings.load()
+    facts, problems = crown.check_regression(vault.open(loaded), Config.parse(context.partition_key), loaded.regression)
+    return metadata.judged(problems, facts, severity=dg.AssetCheckSeverity.WARN)

@@ -97,6 +97,11 @@ def checkpoint_player(
     digits: str, config: Config, vault: Vault, settings: Settings, *, simulations: int | None
 ) -> SearchPlayer:
     """The one checkpoint of a config whose hash begins with `digits`; raises PlayerError if that is not one."""
+    return match_player(vault, find_checkpoint(vault, config, digits), settings, simulations=simulations)
+
+
+def find_checkpoint(vault: Vault, config: Config, digits: str) -> Card:
+    """The card of the one checkpoint of a config whose hash begins with `digits`; raises PlayerError otherwise."""
     if _HASH.fullmatch(digits) is None:
         raise PlayerError(f"{digits!r} is no hash of a checkpoint: write {_FEWEST_DIGITS} to 64 hexadecimal digits")
     found = _cards(vault, config, digits)
@@ -106,7 +111,7 @@ def checkpoint_player(
         elsewhere = [other.key for other in CONFIGS if _cards(vault, other, digits)]
         hint = f"; there is one of {', '.join(elsewhere)}" if elsewhere else ""
         raise PlayerError(f"no checkpoint of {config.key} in {vault.url} begins with {digits}{hint}")
-    return match_player(vault, found[0], settings, simulations=simulations)
+    return found[0]
 
 
 def file_player(path: Path, config: Config, settings: Settings, *, simulations: int | None) -> SearchPlayer:

@@ -12,15 +12,23 @@ _STYLE = (
 )
 
 
-def leaderboard_page(rows: Sequence[Mapping[str, Any]], made_at: str) -> str:
-    """A table with a line per row; None shows as a dash."""
+Rows = Sequence[Mapping[str, Any]]
+
+
+def leaderboard_page(standings: Rows, waits: Rows, made_at: str) -> str:
+    """The standing of every config, and below it what each part of each loop waits for."""
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>RingRift leaderboard</title>'
+        f"<style>{_STYLE}</style><h1>RingRift leaderboard</h1><p>{escape(made_at)}</p>{_table(standings)}"
+        f"<h2>What goes on, and what waits</h2>{_table(waits)}</html>\n"
+    )
+
+
+def _table(rows: Rows) -> str:
+    """A line per row; None shows as a dash."""
     head = "".join(f"<th>{escape(name.replace('_', ' '))}</th>" for name in rows[0])
     body = "".join(
         "<tr>" + "".join(f"<td>{'-' if value is None else escape(str(value))}</td>" for value in row.values()) + "</tr>"
         for row in rows
     )
-    return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>RingRift leaderboard</title>'
-        f"<style>{_STYLE}</style><h1>RingRift leaderboard</h1><p>{escape(made_at)}</p>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></html>\n"
-    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

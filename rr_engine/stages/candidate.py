@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from rr_engine.arena.regression import Level
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.errors import DataError
 from rr_engine.nn.features import FEATURE_VERSION
@@ -56,7 +57,7 @@ def make_candidate(
     data = dataset.newest_dataset(vault, config)
     window = dataset.load_dataset(vault, data)
     start = starting_card(vault, config, settings)
-    allowed = samples_allowed(vault, config, settings, data, window)
+    allowed = samples_allowed(vault, config, settings, data)
     states = _States(vault, config, _run_facts(settings, data, start, allowed))
     result = train(
         window,
@@ -69,10 +70,12 @@ def make_candidate(
         listeners=Listeners(on_epoch, on_progress, states.keep),
         device=best_device(),
     )
+    anomaly = _is_anomalous(vault, config, result)
     facts = {
         **result.facts(),
         **_start_facts(data, start),
-        "loss_anomaly": _is_anomalous(vault, config, result),
+        "loss_anomaly": anomaly,
+        "input_quality": _quality_again(vault, data) if anomaly else None,
         "probe": _probe(window, result.checkpoint),
     }
     card = vault.put(
@@ -92,8 +95,8 @@ def make_candidate(
 def starting_card(vault: Vault, config: Config, settings: Settings) -> Card | None:
     """Whose weights a training starts from: a network of the wanted size, None for new weights.
 
-    The newest candidate of `config` goes on learning, promoted or not, unless it was never evaluated or fell far behind
-    the champion; then the champion comes first. Without one, `training.warm_start` decides: `none`, one config by name,
+    The newest candidate of `config` goes on learning, promoted or not, unless it was never evaluated or is a severe
+    regression; then the champion comes first. Without one, `training.warm_start` decides: `none`, one config by name,
     or `auto`, the first champion among the same board with other seat counts, the nearest first, then the smaller board
     of the same shape likewise.
     """
@@ -104,8 +107,10 @@ def starting_card(vault: Vault, config: Config, settings: Settings) -> Card | No
 def _starts(vault: Vault, config: Config, settings: Settings) -> Iterator[Card]:
     """Networks to start from, the best first, whatever their size."""
     newest = vault.cards(KIND, config.key)[-1:]
-    if newest and evaluations.is_far_behind(vault, config, newest[0].sha256, settings.gate) is False:
-        yield newest[0]
+    if newest:
+        regression = evaluations.regression_of(vault, config, newest[0].sha256, settings.regression)
+        if regression is not None and regression.level < Level.SEVERE:
+            yield newest[0]
     chosen = settings.training.warm_start
     others = [Config.parse(chosen)] if chosen not in ("auto", "none") else list(_relatives(config, chosen))
     for other in (config, *others):
@@ -129,17 +134,12 @@ def _size_of(vault: Vault, card: Card) -> NetworkSettings | None:
     return load(vault, card).settings if card.schema_version == FEATURE_VERSION else None
 
 
-def samples_allowed(vault: Vault, config: Config, settings: Settings, data: Card, window: Window) -> int:
-    """Decisions that a training on `data` may see: `max_replay_ratio` times those made, less what others saw.
-
-    Shards that `data` refused count as not made.
-    """
-    refused = {shard["shard"] for shard in data.facts["refused"]}
-    shards = (card for card in vault.cards(games.KIND, config.key) if card.created <= data.created)
-    made = sum(card.facts["decisions"] for card in shards if card.sha256 not in refused)
-    samples = made * window.samples / int(window.decisions.sum())  # forced and silent decisions are no samples
+def samples_allowed(vault: Vault, config: Config, settings: Settings, data: Card) -> int:
+    """Decisions that a training on `data` may see: `max_replay_ratio` times those made, less what others saw."""
+    if "samples_made" not in data.facts:
+        raise DataError(f"dataset {data.sha256[:12]} is of older code: materialise npz_dataset anew")
     seen = sum(card.facts["samples_trained"] for card in vault.cards(KIND, config.key))
-    return max(0, int(settings.dataset.max_replay_ratio * samples) - seen)
+    return max(0, int(settings.dataset.max_replay_ratio * data.facts["samples_made"]) - seen)
 
 
 def _run_facts(settings: Settings, data: Card, start: Card | None, allowed: int) -> dict[str, Any]:
@@ -201,6 +201,12 @@ def _is_anomalous(vault: Vault, config: Config, result: TrainingResult) -> bool:
     return is_anomalous([epoch.validation for epoch in result.epochs], earlier)
 
 
+def _quality_again(vault: Vault, data: Card) -> dict[str, Any]:
+    """The quality of the games a dataset was made from, measured anew."""
+    shards = [vault.card(games.KIND, data.config, sha256) for sha256 in data.parents]
+    return games.measure_again(vault, shards).facts()
+
+
 def _probe(window: Window, checkpoint: Checkpoint) -> list[float]:
     """Outputs on the first decisions of a window, rounded: what a reload must give again."""
     from rr_engine.nn.evaluator import evaluate
@@ -230,3 +236,13 @@ def check_candidate(vault: Vault, card: Card) -> list[str]:
     if len(again) != len(stored) or any(abs(a - b) > 1e-3 for a, b in zip(again, stored, strict=True)):
         return ["the reloaded network gives other outputs than the trained one"]
     return []
+
+
+def check_losses(card: Card) -> tuple[list[str], dict[str, Any]]:
+    """(problems, facts): whether the validation losses of a training stand out from those before it."""
+    facts = {"validation": [epoch["validation"] for epoch in card.facts["epochs"]]}
+    if not card.facts["loss_anomaly"]:
+        return [], facts
+    quality = card.facts["input_quality"]
+    told = f"losses {facts['validation']} stand out; the input, measured again, has quality {quality['score']:.2f}"
+    return [told], {**facts, "input_quality": quality}

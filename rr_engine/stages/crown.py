@@ -9,16 +9,18 @@ from typing import Any
 import numpy as np
 
 from rr_engine.arena.gate import judge
+from rr_engine.arena.regression import Level
 from rr_engine.boards import Config
 from rr_engine.errors import DataError, VaultError
 from rr_engine.players import Table
 from rr_engine.players.stored import KIND as CHECKPOINT_KIND
-from rr_engine.players.stored import champion_of, load, match_player
-from rr_engine.settings import Settings
+from rr_engine.players.stored import Champion, champion_of, find_checkpoint, load, match_player
+from rr_engine.settings import RegressionSettings, Settings
 from rr_engine.stages import evaluations
 from rr_engine.vault import Pointer, Vault
 
 SCHEMA_VERSION = 1
+ROLLED_BACK = "rolled back"
 _SIMULATIONS = 4  # of the game that shows that a champion plays
 
 
@@ -26,7 +28,7 @@ _SIMULATIONS = 4  # of the game that shows that a champion plays
 class Crowned:
     """What was decided and why; `pointer` is the one that counts afterwards."""
 
-    decision: str  # promoted or kept
+    decision: str  # promoted, kept or rolled back
     reason: str
     pointer: Pointer
     facts: Mapping[str, Any]
@@ -35,15 +37,16 @@ class Crowned:
 def decide(vault: Vault, config: Config, settings: Settings) -> Crowned:
     """Judge the newest evaluated candidate and move the pointer if it wins.
 
-    The first checkpoint that loads becomes generation 0. A champion is proven if it won more than half (with more
-    seats: more than its share; both times `gate.proven_share`) of its games against the heuristic, by the lower bound.
+    A champion that is a critical regression gives way to the one before it, whatever the candidate is. The first
+    checkpoint that loads becomes generation 0.
     """
     matches = evaluations.newest_matches(vault, config)
     results: Mapping[str, Mapping[str, Any]] = matches.facts["results"]
     candidate = vault.card(CHECKPOINT_KIND, config.key, matches.facts["candidate"])
     champion = champion_of(vault, config)
     load(vault, candidate)  # what does not load is never crowned
-    proven = results[evaluations.HEURISTIC]["wilson_low"] > settings.gate.proven_share / config.players
+    if champion is not None and (crowned := _rolled_back(vault, config, champion, settings)) is not None:
+        return crowned
     if champion is not None and champion.card.sha256 == candidate.sha256:
         return _told("kept", "the candidate is the champion already", champion.pointer)
     verdict = judge(
@@ -57,10 +60,49 @@ def decide(vault: Vault, config: Config, settings: Settings) -> Crowned:
         if champion is None:
             raise DataError(f"no champion of {config.key}, and the gate refuses a first one: {verdict.reason}")
         return _told("kept", verdict.reason, champion.pointer)
-    pointer = vault.write_pointer(
-        candidate, facts={"reason": verdict.reason, "proven": proven, "matches": matches.sha256}
-    )
+    facts = {
+        "reason": verdict.reason,
+        "proven": _is_proven(results, config, settings),
+        "matches": matches.sha256,
+    }
+    pointer = vault.write_pointer(candidate, facts=facts)
     return _told("promoted", verdict.reason, pointer)
+
+
+def _is_proven(results: Mapping[str, Mapping[str, Any]], config: Config, settings: Settings) -> bool:
+    """Whether it won more than half (with more seats: more than its share) of its games against the heuristic.
+
+    By the lower bound, and times `gate.proven_share`. Who has not met the heuristic is not proven.
+    """
+    heuristic = results.get(evaluations.HEURISTIC)
+    return heuristic is not None and heuristic["wilson_low"] > settings.gate.proven_share / config.players
+
+
+def _rolled_back(vault: Vault, config: Config, champion: Champion, settings: Settings) -> Crowned | None:
+    """The pointer back to the previous champion if the present one is a critical regression, else None."""
+    regression = evaluations.champion_regression(vault, config, champion.card.sha256, settings.regression)
+    before = evaluations.predecessor_of(vault, config)
+    if regression.level < Level.CRITICAL or before is None:
+        return None
+    load(vault, before)
+    proven = next(p for p in reversed(vault.pointers(config.key)) if p.sha256 == before.sha256).facts["proven"]
+    facts = {"reason": regression.reason, "proven": proven, "rolled_back": champion.card.sha256}
+    return _told(ROLLED_BACK, regression.reason, vault.write_pointer(before, facts=facts))
+
+
+def crown_by_hand(vault: Vault, config: Config, digits: str, reason: str, settings: Settings) -> Pointer:
+    """Point at the one checkpoint whose hash begins with `digits`, if it loads; raises PlayerError or DataError.
+
+    The champion until then counts as rolled back. The new one is proven if its evaluation says so.
+    """
+    card = find_checkpoint(vault, config, digits)
+    load(vault, card)
+    known = evaluations.champion_results(vault, config, card.sha256) or {}
+    champion = vault.pointer(config.key)
+    facts = {"reason": f"by hand: {reason}", "proven": _is_proven(known, config, settings)}
+    if champion is not None and champion.sha256 != card.sha256:
+        facts["rolled_back"] = champion.sha256
+    return vault.write_pointer(card, facts=facts)
 
 
 def _told(decision: str, reason: str, pointer: Pointer) -> Crowned:
@@ -96,3 +138,13 @@ def check_champion(vault: Vault, config: Config) -> tuple[dict[str, Any], list[s
     decisions = int(table.decisions[0])
     facts = {"champion": champion.card.sha256, "generation": champion.pointer.number, "decisions": decisions}
     return facts, [] if table.states["winner"][0] >= 0 else ["its game ended without a winner"]
+
+
+def check_regression(vault: Vault, config: Config, settings: RegressionSettings) -> tuple[dict[str, Any], list[str]]:
+    """(facts, problems): how far the champion is below its predecessor."""
+    pointer = vault.pointer(config.key)
+    if pointer is None:
+        return {}, ["there is no pointer"]
+    regression = evaluations.champion_regression(vault, config, pointer.sha256, settings)
+    facts = {"champion": pointer.sha256, "level": regression.level.name.lower(), "reason": regression.reason}
+    return facts, [regression.reason] if regression.level else []

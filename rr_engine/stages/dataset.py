@@ -11,10 +11,21 @@ import numpy as np
 
 from rr_engine.boards import Config
 from rr_engine.errors import DataError
+from rr_engine.players.stored import KIND as CHECKPOINT_KIND
+from rr_engine.players.stored import champion_of
 from rr_engine.records.record import GameRecord
-from rr_engine.settings import DatasetSettings
+from rr_engine.selfplay.quality import Quality
+from rr_engine.settings import DatasetSettings, QualitySettings, Settings
 from rr_engine.stages import games
-from rr_engine.training.window import SCHEMA_VERSION, Window, build_window, load_window, save_window, window_size
+from rr_engine.training.window import (
+    SCHEMA_VERSION,
+    Window,
+    build_window,
+    check_window,
+    load_window,
+    save_window,
+    window_size,
+)
 from rr_engine.vault import Card, Vault
 
 KIND = "dataset"
@@ -33,13 +44,21 @@ def hours_since(created: str, now: datetime) -> float:
     return (now - datetime.fromisoformat(created)).total_seconds() / 3600
 
 
-def make_dataset(vault: Vault, config: Config, settings: DatasetSettings) -> DatasetMade:
+def samples_wanted(config: Config, settings: DatasetSettings) -> int:
+    """New samples that a training of `config` needs."""
+    factor = {2: 1.0, 3: settings.new_samples_factor_3p, 4: settings.new_samples_factor_4p}[config.players]
+    return max(1, round(settings.min_new_samples * factor))
+
+
+def make_dataset(vault: Vault, config: Config, settings: Settings) -> DatasetMade:
     """Build the window from the newest games that are young enough, in hours and generations.
 
     Every game is replayed first, whatever checks have said of it: a run may have been stopped before its check, and a
     check that failed does not take its games away. A shard with a bad game is left out as a whole and named in the
-    facts. Raises DataError if no game is left.
+    facts. What the checks will judge is measured here and stands on the card, for the plan to read. Raises DataError
+    if no game is left.
     """
+    limits = settings.dataset
     shards = vault.cards(games.KIND, config.key)
     if not shards:
         raise DataError(f"no games of {config.key} yet: materialise games_db first")
@@ -48,18 +67,18 @@ def make_dataset(vault: Vault, config: Config, settings: DatasetSettings) -> Dat
     usable = [
         card
         for card in reversed(shards)
-        if hours_since(card.created, now) <= settings.max_age_hours
-        and newest - card.facts["generation"] <= settings.max_generations
+        if hours_since(card.created, now) <= limits.max_age_hours
+        and newest - card.facts["generation"] <= limits.max_generations
     ]
     if not usable:
         raise DataError(
             f"no games of {config.key} are young enough: the newest are {hours_since(shards[-1].created, now):.1f} "
-            f"hours old, {settings.max_age_hours:g} are allowed; make new ones"
+            f"hours old, {limits.max_age_hours:g} are allowed; make new ones"
         )
     chosen = _Chosen(vault)
-    limit = window_size(config, sum(card.facts["decisions"] for card in shards), settings)
-    window = build_window(chosen.records(usable), max_samples=limit, silent_share=settings.silent_share)
-    facts = _facts(window, shards, chosen, now)
+    limit = window_size(config, sum(card.facts["decisions"] for card in shards), limits)
+    window = build_window(chosen.records(usable), max_samples=limit, silent_share=limits.silent_share)
+    facts = {**_facts(window, shards, chosen, now), **_readiness(vault, config, limits, window, shards, chosen)}
     card = vault.put(
         KIND,
         config.key,
@@ -87,6 +106,7 @@ class _Chosen:
         known: set[str] = set()
         for card in cards:
             records, problems = games.read_shard(self.vault, card)
+            problems += games.unmeasured(card)
             if problems:
                 self.refused.append(
                     {"shard": card.sha256, "games": card.rows, "bad": len(problems), "why": problems[0]}
@@ -102,9 +122,36 @@ class _Chosen:
             raise DataError(f"all {len(self.refused)} shards are refused, the newest because of {first}; make new ones")
 
 
+def _readiness(
+    vault: Vault, config: Config, settings: DatasetSettings, window: Window, shards: list[Card], chosen: _Chosen
+) -> dict[str, Any]:
+    """What a training needs to know: samples made, how many of them are new, and how often samples were seen.
+
+    Refused shards count as not made.
+    """
+    refused = {shard["shard"] for shard in chosen.refused}
+    decisions = sum(card.facts["decisions"] for card in shards if card.sha256 not in refused)
+    made = round(decisions * window.samples / int(window.decisions.sum()))  # forced and silent decisions are no samples
+    trained = vault.cards(CHECKPOINT_KIND, config.key)
+    before = vault.card(KIND, config.key, trained[-1].facts["dataset"]).facts.get("samples_made", 0) if trained else 0
+    seen = sum(card.facts["samples_trained"] for card in trained)
+    champion = champion_of(vault, config)
+    generation = -1 if champion is None else champion.pointer.number
+    return {
+        "samples_made": made,
+        "samples_new": max(0, made - before),
+        "samples_wanted": samples_wanted(config, settings),
+        "replay_ratio": round(seen / made, 4),
+        "generation_lag": generation - int(window.generation.max()),
+    }
+
+
 def _facts(window: Window, shards: list[Card], chosen: _Chosen, now: datetime) -> dict[str, Any]:
     wins = window.value[:, 0]
     return {
+        "problems": check_window(window),
+        "quality": games.quality_of(chosen.used).facts(),
+        "newest_hours": hours_since(chosen.used[0].created, now),
         "games": len(window.games),
         "games_made": sum(card.rows for card in shards),  # in the database when this was built
         "refused_shards": len(chosen.refused),
@@ -133,12 +180,79 @@ def load_dataset(vault: Vault, card: Card) -> Window:
     return load_window(vault.path(card))
 
 
-def check_dataset(vault: Vault, card: Card) -> list[str]:
-    """What is wrong with a dataset: schema, types, ranges, targets; empty when nothing is."""
+def check_dataset(vault: Vault, card: Card, settings: DatasetSettings) -> list[str]:
+    """What is wrong with a stored dataset: schema, types, ranges, targets, seats; empty when nothing is."""
     try:
         window = load_dataset(vault, card)
     except DataError as error:
         return [str(error)]
     if window.samples != card.rows:
         return [f"{window.samples} samples, its card says {card.rows}"]
-    return []
+    return unsound(card.facts, settings)
+
+
+def unsound(facts: Mapping[str, Any], settings: DatasetSettings) -> list[str]:
+    """What the schema or the ranges of a dataset break, and seats that decide too seldom, by its facts."""
+    if missing := _missing(facts, "problems", "samples_by_seat"):
+        return missing
+    seats = facts["samples_by_seat"]
+    even = sum(seats) / len(seats)
+    return [
+        *facts["problems"],
+        *(
+            f"seat {seat} has {samples} of {sum(seats)} samples, needs {settings.min_seat_share * even:.0f}"
+            for seat, samples in enumerate(seats)
+            if samples < settings.min_seat_share * even
+        ),
+    ]
+
+
+def stale(facts: Mapping[str, Any], settings: DatasetSettings) -> list[str]:
+    """Why a dataset is too old to train on, in hours and champions, by its facts."""
+    problems = _missing(facts, "newest_hours", "generation_lag")
+    if problems:
+        return problems
+    if facts["newest_hours"] > settings.fresh_hours:
+        problems.append(f"its newest game is {facts['newest_hours']:.1f} h old, {settings.fresh_hours:g} are allowed")
+    if facts["generation_lag"] > settings.max_generations:
+        problems.append(f"its games are {facts['generation_lag']} champions behind, not {settings.max_generations}")
+    return problems
+
+
+def poor(facts: Mapping[str, Any], settings: QualitySettings) -> list[str]:
+    """Why the games of a dataset are not good enough to train on, by its facts."""
+    try:
+        quality = Quality.from_facts(facts.get("quality", {}))
+    except DataError as error:
+        return [str(error)]
+    if quality.score >= settings.gate:
+        return []
+    return [f"quality {quality.score:.2f} is below {settings.gate:g}, most of all {quality.weakest}"]
+
+
+def blocked(card: Card, settings: Settings) -> list[str]:
+    """Why nothing may train on a dataset: what its blocking checks say of its facts."""
+    return [
+        *unsound(card.facts, settings.dataset),
+        *stale(card.facts, settings.dataset),
+        *poor(card.facts, settings.quality),
+    ]
+
+
+def unready(facts: Mapping[str, Any], settings: DatasetSettings) -> list[str]:
+    """Why a training has to wait for more games, by the facts of its dataset; waiting is no fault."""
+    reasons = _missing(facts, "samples_new", "samples_wanted", "replay_ratio")
+    if reasons:
+        return reasons
+    if facts["samples_new"] < facts["samples_wanted"]:
+        reasons.append(f"{facts['samples_new']} new samples of {facts['samples_wanted']}")
+    if facts["replay_ratio"] >= settings.max_replay_ratio:
+        reasons.append(
+            f"samples were seen {facts['replay_ratio']:.1f} times, {settings.max_replay_ratio:g} is the most"
+        )
+    return reasons
+
+
+def _missing(facts: Mapping[str, Any], *names: str) -> list[str]:
+    """A problem per fact that was not measured, as on cards of older code."""
+    return [f"{name} was not measured" for name in names if name not in facts]

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import numpy as np
+
 from rr_engine.arena.rating import fit_ratings
+from rr_engine.arena.regression import Level, Regression, judge_duels, measured
 from rr_engine.boards import Config
 from rr_engine.errors import DataError
 from rr_engine.players import Player
 from rr_engine.players.stored import SHOWN_DIGITS
-from rr_engine.settings import GateSettings
+from rr_engine.selfplay.curriculum import ANCHORS
+from rr_engine.settings import RegressionSettings
 from rr_engine.vault import Card, Vault
 
 MATCHES_KIND = "matches"
@@ -19,6 +25,8 @@ RATINGS_KIND = "ratings"
 HEURISTIC = "heuristic"
 CHAMPION = "champion"
 REMATCH = "champion-heuristic"  # the champion against the heuristic, where what is known of it no longer holds
+_NORMAL_95 = 1.96  # standard errors from the middle of a 95 % interval to its end
+AGAIN = "champion-predecessor"  # the champion, once more, against the one before it
 
 
 def champion_results(vault: Vault, config: Config, sha256: str) -> Mapping[str, Mapping[str, Any]] | None:
@@ -32,16 +40,55 @@ def champion_results(vault: Vault, config: Config, sha256: str) -> Mapping[str, 
     return None
 
 
-def is_far_behind(vault: Vault, config: Config, sha256: str, settings: GateSettings) -> bool | None:
-    """Whether a candidate lost to its champion by `settings.restart_elo` or more; None if it was never evaluated.
+def regression_of(vault: Vault, config: Config, sha256: str, settings: RegressionSettings) -> Regression | None:
+    """How far a candidate fell behind its champion, given those evaluated before it; None if it never was evaluated."""
+    cards = vault.cards(MATCHES_KIND, config.key)
+    own = [index for index, card in enumerate(cards) if card.facts["candidate"] == sha256]
+    if not own:
+        return None
+    until = cards[: own[-1] + 1]
+    if CHAMPION not in until[-1].facts["results"]:
+        return judge_duels([], settings)
+    return judge_duels(
+        [card.facts["results"][CHAMPION] for card in until if CHAMPION in card.facts["results"]], settings
+    )
 
-    Too few games to tell, or no champion at that time, count as no.
+
+def predecessor_of(vault: Vault, config: Config) -> Card | None:
+    """The checkpoint that was champion before the present one; not one that was rolled back. None if there is none."""
+    pointers = vault.pointers(config.key)
+    passed_over = {pointer.facts.get("rolled_back") for pointer in pointers} | {pointers[-1].sha256 if pointers else ""}
+    before = [pointer for pointer in pointers if pointer.sha256 not in passed_over]
+    return vault.card(before[-1].kind, config.key, before[-1].sha256) if before else None
+
+
+def champion_regression(vault: Vault, config: Config, champion: str, settings: RegressionSettings) -> Regression:
+    """How far the champion, met again since it was crowned, is below its predecessor.
+
+    One fit over all games of the two against each other and against the anchors, without the match that crowned it: it
+    was chosen for that result.
     """
-    for card in reversed(vault.cards(MATCHES_KIND, config.key)):
-        if card.facts["candidate"] == sha256:
-            duel = card.facts["results"].get(CHAMPION)
-            return duel is not None and duel["games"] >= settings.restart_games and duel["elo"] <= -settings.restart_elo
-    return None
+    cards = vault.cards(MATCHES_KIND, config.key)
+    again = [
+        duel for card in cards if card.facts["champion"] == champion and (duel := card.facts["results"].get(AGAIN))
+    ]
+    if not again:
+        return Regression(Level.NONE, "the champion has not met its predecessor again yet")
+    new, old = again[-1]["a"]["digest"], again[-1]["b"]["digest"]
+    results = [
+        result
+        for card in cards
+        for name, result in card.facts["results"].items()
+        if not (name == CHAMPION and card.facts["candidate"] == champion)
+        and all(side["digest"] in (new, old) or side["name"] in ANCHORS for side in (result["a"], result["b"]))
+    ]
+    elo = {row["digest"]: row["elo"] for row in fit_ratings(results, seats=config.players)}
+    games = sum(duel["games"] for duel in again if (duel["a"]["digest"], duel["b"]["digest"]) == (new, old))
+    level = measured(elo[new] - elo[old], games, settings)
+    told = (
+        f"{elo[new] - elo[old]:+.0f} Elo against its predecessor {again[-1]['b']['name']}, met again in {games} games"
+    )
+    return Regression(level, f"{told}: {level.name.lower()}")
 
 
 def ratings_of(vault: Vault, config: Config) -> list[dict[str, Any]]:
@@ -72,8 +119,16 @@ def standing_of(vault: Vault, config: Config, sha256: str) -> Mapping[str, Any] 
 
     It has several, if settings or code have changed how it plays; then the one with the most games.
     """
+    return _standing(_newest_ratings(vault, config), sha256)
+
+
+def _newest_ratings(vault: Vault, config: Config) -> Sequence[Mapping[str, Any]]:
     cards = vault.cards(RATINGS_KIND, config.key)
-    rows = [row for row in (cards[-1].facts["ratings"] if cards else []) if is_of(row, sha256)]
+    return json.loads(vault.get(cards[-1])) if cards else []
+
+
+def _standing(ratings: Sequence[Mapping[str, Any]], sha256: str) -> Mapping[str, Any] | None:
+    rows = [row for row in ratings if is_of(row, sha256)]
     return max(rows, key=lambda row: row["games"], default=None)
 
 
@@ -82,16 +137,27 @@ def is_of(row: Mapping[str, Any], sha256: str) -> bool:
     return row["name"].startswith(f"checkpoint:{sha256[:SHOWN_DIGITS]}:")
 
 
-def elo_per_day(vault: Vault, config: Config) -> float:
-    """Slope of the champions' ratings over time, 0 with fewer than two rated champions."""
-    points: list[tuple[float, float]] = []
+@dataclass(frozen=True)
+class Velocity:
+    """How fast champions become stronger."""
+
+    slope: float  # Elo a day
+    error: float  # its standard error
+
+
+def elo_per_day(vault: Vault, config: Config) -> Velocity:
+    """The line through the champions' ratings over time, each as uncertain as its interval; 0 before the second one."""
+    days, elos, errors = [], [], []
+    ratings = _newest_ratings(vault, config)
     for pointer in vault.pointers(config.key):
-        standing = standing_of(vault, config, pointer.sha256)
+        standing = _standing(ratings, pointer.sha256)
         if standing is not None:
-            points.append((datetime.fromisoformat(pointer.created).timestamp() / 86400, standing["elo"]))
-    if len(points) < 2:
-        return 0.0
-    mean_day = sum(day for day, _ in points) / len(points)
-    mean_elo = sum(elo for _, elo in points) / len(points)
-    spread = sum((day - mean_day) ** 2 for day, _ in points)
-    return sum((day - mean_day) * (elo - mean_elo) for day, elo in points) / spread if spread else 0.0
+            days.append(datetime.fromisoformat(pointer.created).timestamp() / 86400)
+            elos.append(standing["elo"])
+            errors.append((standing["high"] - standing["low"]) / (2 * _NORMAL_95))
+    if len(set(days)) < 2:
+        return Velocity(0.0, 0.0)
+    weights = 1 / np.maximum(np.array(errors), 1.0) ** 2
+    off = np.array(days) - np.average(days, weights=weights)
+    spread = float(np.sum(weights * off**2))
+    return Velocity(float(np.sum(weights * off * np.array(elos))) / spread, spread**-0.5)

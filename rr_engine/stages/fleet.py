@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import takewhile
 from typing import Any
 
 from rr_engine.boards import CONFIGS, Config
+from rr_engine.nn.features import FEATURE_VERSION
+from rr_engine.players.stored import KIND as CHECKPOINT_KIND
 from rr_engine.players.stored import Champion, champion_of
 from rr_engine.render.leaderboard import leaderboard_page
-from rr_engine.selfplay.plan import ConfigFacts, PlanRow, make_plan
-from rr_engine.settings import DatasetSettings, SelfplaySettings, Settings
-from rr_engine.stages import dataset, evaluations, games
+from rr_engine.selfplay.idle import Choice, choose, memory_gb
+from rr_engine.selfplay.plan import RESTS, ConfigFacts, PlanRow, highest_share, make_plan
+from rr_engine.settings import SelfplaySettings, Settings
+from rr_engine.stages import dataset, evaluations, games, pauses
 from rr_engine.stages.curriculum import curriculum_of
 from rr_engine.stages.dataset import hours_since
 from rr_engine.vault import Card, Vault
@@ -21,7 +25,7 @@ from rr_engine.vault import Card, Vault
 ALL = "all"  # in place of a config
 PLAN_KIND = "plan"
 BOARD_KIND = "leaderboard"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -32,38 +36,123 @@ class Planned:
     rows: tuple[PlanRow, ...]
 
 
-def samples_wanted(config: Config, settings: DatasetSettings) -> int:
-    """New samples that a training of `config` needs."""
-    factor = {2: 1.0, 3: settings.new_samples_factor_3p, 4: settings.new_samples_factor_4p}[config.players]
-    return max(1, round(settings.min_new_samples * factor))
+def facts_of(
+    vault: Vault,
+    config: Config,
+    settings: Settings,
+    now: datetime,
+    before: Mapping[str, Any],
+    *,
+    plays: bool = False,
+) -> ConfigFacts:
+    """What the vault says of one config at `now`; `before` is its row in the newest plan, empty without one.
 
-
-def facts_of(vault: Vault, config: Config, settings: Settings, now: datetime) -> ConfigFacts:
-    """What the vault says of one config at `now`."""
+    `plays` says that a run for its games is queued or under way.
+    """
     shards = vault.cards(games.KIND, config.key)
     datasets = vault.cards(dataset.KIND, config.key)
     champion = champion_of(vault, config)
     standing = None if champion is None else evaluations.standing_of(vault, config, champion.card.sha256)
     curriculum = curriculum_of(vault, config)
+    velocity = evaluations.elo_per_day(vault, config)
+    refused = list(takewhile(bool, (dataset.blocked(card, settings) for card in reversed(datasets))))
+    newest = max((card.facts["generation"] for card in shards), default=-1)
     return ConfigFacts(
         config=config.key,
         games=sum(card.rows for card in shards),
         games_age_hours=hours_since(shards[-1].created, now) if shards else None,
-        dataset_samples=datasets[-1].rows if datasets else 0,
-        samples_wanted=samples_wanted(config, settings.dataset),
+        generation_lag=max(0, -1 - newest if champion is None else champion.pointer.number - newest),
+        samples_new=datasets[-1].facts.get("samples_new", 0) if datasets else 0,
+        samples_wanted=dataset.samples_wanted(config, settings.dataset),
         elo_half_width=None if standing is None else (standing["high"] - standing["low"]) / 2,
-        elo_per_day=evaluations.elo_per_day(vault, config),
+        elo_per_day=velocity.slope,
+        elo_per_day_error=velocity.error,
         curriculum_weight=curriculum.weight,
         exploration=curriculum.exploration,
         opponent=curriculum.sparring_partner,
+        quality=_quality(vault, config, datasets),
+        was_throttled=bool(before.get("throttled")),
+        blocked=len(refused),
+        blocked_by=refused[0][0] if refused else "",
+        rests=_rests(vault, config, settings),
+        due=_due(shards, datasets, settings, now),
+        was_granted="" if not plays and _came_to_nothing(before, shards, settings, now) else before.get("granted", ""),
+        granted_at=before.get("granted_at", ""),
+        at=now.isoformat(timespec="microseconds"),
     )
 
 
-def plan_fleet(vault: Vault, settings: Settings) -> Planned:
-    """Plan the next self-play of all twelve configs and keep the plan."""
+def _quality(vault: Vault, config: Config, datasets: Sequence[Card]) -> float | None:
+    """The score of the newest dataset's games; of the newest training's input, where that measured it later."""
+    trained = vault.cards(CHECKPOINT_KIND, config.key)[-1:]
+    measured = [(card.created, card.facts.get("quality")) for card in datasets[-1:]]
+    measured += [(card.created, card.facts.get("input_quality")) for card in trained]
+    measured = [(created, quality) for created, quality in measured if quality]
+    return max(measured)[1]["score"] if measured else None
+
+
+def _rests(vault: Vault, config: Config, settings: Settings) -> str:
+    """Why a config is to play nothing now; empty if it plays."""
+    capacity = vault.capacity()
+    if not capacity.allows_games:
+        return capacity.reason
+    pause = pauses.pause_of(vault, config)
+    if pause is not None:
+        return f"paused since {pause.since}: {pause.reason}"
+    target = settings.plan.target_win_rate
+    champion = champion_of(vault, config)
+    known = None if champion is None else evaluations.champion_results(vault, config, champion.card.sha256)
+    result = (known or {}).get(evaluations.HEURISTIC)
+    if target < 1 and result is not None and result["wilson_low"] >= target:
+        return f"target met: {result['score']:.1%} against the heuristic, {result['wilson_low']:.1%} by the lower bound"
+    return ""
+
+
+def _due(shards: Sequence[Card], datasets: Sequence[Card], settings: Settings, now: datetime) -> str:
+    """What calls for new games: a name for the cause, the same as long as it is the same; empty if nothing does.
+
+    The first games; a dataset that has taken all there are; games that no dataset took for `stuck_hours`, because their
+    check refused them or a run was lost.
+    """
+    if not shards:
+        return "start"
+    if datasets and datasets[-1].facts["games_made"] == sum(card.rows for card in shards):
+        return datasets[-1].sha256
+    if hours_since(shards[-1].created, now) >= settings.plan.stuck_hours:
+        return f"stuck {shards[-1].sha256}"
+    return ""
+
+
+def _came_to_nothing(before: Mapping[str, Any], shards: Sequence[Card], settings: Settings, now: datetime) -> bool:
+    """Whether games were granted `stuck_hours` ago or earlier and left nothing: their run was stopped, or lost."""
+    granted_at = before.get("granted_at", "")
+    if not granted_at or (shards and shards[-1].created > granted_at):
+        return False
+    return hours_since(granted_at, now) >= settings.plan.stuck_hours
+
+
+def plan_fleet(
+    vault: Vault,
+    settings: Settings,
+    *,
+    playing: Collection[str] = (),
+    on_grant: Callable[[PlanRow], None] | None = None,
+) -> Planned:
+    """Plan the next self-play of all twelve configs and keep the plan; `on_grant` hears of each that may start games.
+
+    It hears before the plan is kept: should this run die in between, the next one grants again. `playing` are the
+    configs whose games are queued or under way.
+    """
     now = datetime.now(UTC)
-    facts = [facts_of(vault, config, settings, now) for config in CONFIGS]
-    rows = tuple(make_plan(facts, settings.plan, settings.selfplay))
+    before = newest_plan(vault)
+    facts = [
+        facts_of(vault, config, settings, now, before.get(config.key, {}), plays=config.key in playing)
+        for config in CONFIGS
+    ]
+    rows = tuple(make_plan(facts, settings))
+    for row in rows:
+        if row.grants and on_grant is not None:
+            on_grant(row)
     table = [row.facts() for row in rows]
     card = vault.put(
         PLAN_KIND,
@@ -78,21 +167,44 @@ def plan_fleet(vault: Vault, settings: Settings) -> Planned:
     return Planned(card, rows)
 
 
+def newest_plan_card(vault: Vault) -> Card | None:
+    """The newest plan that this code understands, None before the first."""
+    cards = [card for card in vault.cards(PLAN_KIND, ALL) if card.schema_version == SCHEMA_VERSION]
+    return cards[-1] if cards else None
+
+
 def newest_plan(vault: Vault) -> Mapping[str, Mapping[str, Any]]:
     """The rows of the newest plan by config; empty before the first."""
-    cards = [card for card in vault.cards(PLAN_KIND, ALL) if card.schema_version == SCHEMA_VERSION]
-    return {row["config"]: row for row in cards[-1].facts["rows"]} if cards else {}
+    card = newest_plan_card(vault)
+    return {} if card is None else {row["config"]: row for row in card.facts["rows"]}
 
 
 def selfplay_order(vault: Vault, config: Config, settings: Settings) -> SelfplaySettings:
-    """The settings of the next self-play of a config: as the plan says, where the settings leave it to the plan."""
+    """The settings of the next self-play of a config: as the plan says, where the settings leave it to the plan.
+
+    A config at rest that is asked for games by hand makes `unplanned_games`.
+    """
     row = newest_plan(vault).get(config.key)
     ordered = settings.selfplay
     if row is not None:
-        ordered = replace(ordered, temperature=row["temperature"], opponent=row["opponent"])
+        followed = ("temperature", "opponent", "simulations", "cheap_simulations")
+        ordered = replace(ordered, **{name: row[name] for name in followed})
     if ordered.games == 0:
-        ordered = replace(ordered, games=ordered.unplanned_games if row is None else row["games"])
+        ordered = replace(ordered, games=row["games"] if row is not None and row["games"] else ordered.unplanned_games)
     return ordered
+
+
+def choose_for_gpu(vault: Vault, settings: Settings, *, free_gb: float) -> Choice | None:
+    """What a GPU with so much free memory should play by the newest plan; None if all rest or nothing is planned."""
+    champions = {config.key: champion_of(vault, config) for config in CONFIGS}
+    usable = [
+        key
+        for key, champion in champions.items()
+        if champion is not None and champion.is_proven and champion.card.schema_version == FEATURE_VERSION
+    ]
+    games_at_once = settings.selfplay.games_at_once
+    needs = {config.key: memory_gb(config, settings.network, games_at_once) for config in CONFIGS}
+    return choose(newest_plan(vault).values(), free_gb=free_gb, needs_gb=needs, usable=usable)
 
 
 def check_plan(plan: Mapping[str, Mapping[str, Any]], settings: Settings) -> list[str]:
@@ -100,13 +212,14 @@ def check_plan(plan: Mapping[str, Mapping[str, Any]], settings: Settings) -> lis
     problems: list[str] = []
     if missing := sorted({config.key for config in CONFIGS} - set(plan)):
         problems.append(f"no row for {', '.join(missing)}")
-    low, high = settings.plan.min_share, settings.plan.max_share
+    playing = {key: row["share"] for key, row in plan.items() if row["share"] or not row["reason"].startswith(RESTS)}
+    low, high = settings.plan.min_share, highest_share(max(1, len(playing)), settings.plan)
     problems += [
-        f"share {row['share']:.3f} of {key} is not in {low:g}..{high:g}"
-        for key, row in plan.items()
-        if not low - 1e-9 <= row["share"] <= high + 1e-9
+        f"share {share:.3f} of {key} is not in {low:g}..{high:g}"
+        for key, share in playing.items()
+        if not low - 1e-9 <= share <= high + 1e-9
     ]
-    if abs((total := sum(row["share"] for row in plan.values())) - 1) > 1e-6:
+    if playing and abs((total := sum(playing.values())) - 1) > 1e-6:
         problems.append(f"the shares sum to {total:.4f}, not to 1")
     return problems
 
@@ -162,11 +275,11 @@ def _title(row: Mapping[str, Any], champion: Champion | None) -> str:
     return f"champion, generation {champion.pointer.number}"
 
 
-def make_leaderboard(vault: Vault) -> tuple[Card, list[dict[str, Any]]]:
-    """Write the page of all configs."""
+def make_leaderboard(vault: Vault, waits: Sequence[Mapping[str, Any]]) -> tuple[Card, list[dict[str, Any]]]:
+    """Write the page of all configs; `waits` has a row per config and asset (`stages.liveness`)."""
     now = datetime.now(UTC)
     rows = standings(vault, now)
-    page = leaderboard_page(rows, now.isoformat(timespec="seconds"))
+    page = leaderboard_page(rows, waits, now.isoformat(timespec="seconds"))
     card = vault.put(
         BOARD_KIND,
         ALL,

@@ -9,13 +9,15 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from rr_engine.boards import Config
-from rr_engine.errors import DataError
+from rr_engine.errors import DataError, VaultError
 from rr_engine.players import Player, player
 from rr_engine.players.stored import champion_of, selfplay_player
 from rr_engine.records import shard
 from rr_engine.records.record import GameRecord, check_replays
-from rr_engine.selfplay.play import play_games
-from rr_engine.settings import SelfplaySettings, Settings
+from rr_engine.selfplay import quality
+from rr_engine.selfplay.play import play_games, typical_decisions
+from rr_engine.selfplay.quality import Quality
+from rr_engine.settings import QualitySettings, SelfplaySettings, Settings
 from rr_engine.vault import Card, Claim, Vault
 
 if TYPE_CHECKING:
@@ -49,12 +51,21 @@ def make_games(
 
     Their seeds are claimed in the vault first, behind all that were ever claimed, so no two runs make the same games,
     whoever started them and even at once. The claim holds what was ordered, and `batch`, a name for the run; shards
-    name their claim.
+    name their claim. Raises VaultError, before anything is claimed, where the disk is too full to produce.
     """
+    capacity = vault.capacity()
+    if not capacity.allows_games:
+        raise VaultError(capacity.reason)
     agent, opponent, generation, parents = selfplay_agents(vault, config, settings)
     order = settings.selfplay
     ordered = {"batch": batch, "player": agent.name, "player_hash": agent.digest, "order": asdict(order)}
     claim = vault.claim(config.key, order.games, least=order.seed, facts=ordered)
+    made = {
+        "claim": claim.number,
+        "player": agent.name,
+        "planned_share": order.full_share if parents else 1.0,  # the heuristic's every policy is for learning
+        "usual_decisions": usual_decisions(vault, config),
+    }
     began = time.perf_counter()
     cards: list[Card] = []
     seeds = range(claim.start, claim.stop)
@@ -69,27 +80,61 @@ def make_games(
         on_progress=on_progress,
     )
     for part, records in zip(parts, played, strict=True):
-        cards.append(_keep(vault, config, agent.name, records, part, parents, claim))
-    seconds = time.perf_counter() - began
-    committed = sum(card.rows for card in cards)
+        cards.append(_keep(vault, config, records, part, parents, made))
+    facts = {
+        "player": agent.name,
+        "opponent": None if opponent is None else opponent.name,
+        "generation": generation,
+        "claim": claim.number,
+        "produced_minus_committed": order.games - sum(card.rows for card in cards),
+    }
+    return GamesMade(cards=tuple(cards), facts=facts | _totals(cards, config, time.perf_counter() - began))
+
+
+def _totals(cards: Sequence[Card], config: Config, seconds: float) -> dict[str, Any]:
+    """What some shards hold together, and how fast they were made."""
+    games = sum(card.rows for card in cards)
     decisions = sum(card.facts["decisions"] for card in cards)
-    return GamesMade(
-        cards=tuple(cards),
-        facts={
-            "player": agent.name,
-            "opponent": None if opponent is None else opponent.name,
-            **{name: sum(card.facts[name] for card in cards) for name in ("games_against_opponent", "wins_against_it")},
-            "generation": generation,
-            "claim": claim.number,
-            "games": committed,
-            "decisions": decisions,
-            "decisions_per_s": decisions / seconds,
-            "produced_minus_committed": order.games - committed,
-            "seconds": seconds,
-            "games_per_hour": 3600 * committed / seconds,
-            "wins_by_seat": [sum(card.facts["wins_by_seat"][s] for card in cards) for s in range(config.players)],
-        },
-    )
+    return {
+        "games": games,
+        "decisions": decisions,
+        "decisions_per_s": decisions / seconds,
+        "seconds": seconds,
+        "games_per_hour": 3600 * games / seconds,
+        **{name: sum(card.facts[name] for card in cards) for name in ("games_against_opponent", "wins_against_it")},
+        "wins_by_seat": [sum(card.facts["wins_by_seat"][s] for card in cards) for s in range(config.players)],
+        "quality": quality_of(cards).facts(),
+    }
+
+
+def usual_decisions(vault: Vault, config: Config) -> float:
+    """Mean length of the games of a config so far, at first that of random play."""
+    cards = vault.cards(KIND, config.key)
+    games = sum(card.rows for card in cards)
+    return sum(card.facts["decisions"] for card in cards) / games if games else float(typical_decisions(config))
+
+
+def quality_of(cards: Sequence[Card]) -> Quality:
+    """Of some shards together, as measured when they were made; raises DataError where a term is missing."""
+    return quality.pooled([Quality.from_facts(card.facts.get("quality", {})) for card in cards])
+
+
+def unmeasured(card: Card) -> list[str]:
+    """Why the quality of a shard is not known, if it is not: shards of older code were not measured."""
+    try:
+        quality_of([card])
+    except DataError as error:
+        return [f"shard {card.sha256[:12]}: {error}"]
+    return []
+
+
+def measure_again(vault: Vault, cards: Sequence[Card]) -> Quality:
+    """Of some shards together, measured from their games now."""
+    return quality.pooled([_measure(shard.decode(vault.path(card)), card.facts) for card in cards])
+
+
+def _measure(records: Sequence[GameRecord], made: Mapping[str, Any]) -> Quality:
+    return quality.measure(records, usual_decisions=made["usual_decisions"], planned_share=made["planned_share"])
 
 
 def selfplay_agents(
@@ -110,12 +155,13 @@ def selfplay_agents(
 def _keep(
     vault: Vault,
     config: Config,
-    agent: str,
     records: Sequence[GameRecord],
     seeds: range,
     parents: tuple[str, ...],
-    claim: Claim,
+    made: Mapping[str, Any],
 ) -> Card:
+    """Keep a shard; `made` are the facts of the whole run."""
+    agent = made["player"]
     winners = [record.outcome.winner for record in records]
     mixed = [record for record in records if set(record.players) != {agent}]
     return vault.put(
@@ -128,15 +174,15 @@ def _keep(
         schema_version=shard.SCHEMA_VERSION,
         parents=parents,
         facts={
-            "claim": claim.number,
+            **made,
             "seeds": [seeds.start, seeds.stop],
             "generation": records[0].generation,
-            "player": agent,
             "games_against_opponent": len(mixed),
             "wins_against_it": sum(record.players[record.agent_at(record.outcome.winner)] == agent for record in mixed),
             "decisions": sum(record.decisions for record in records),
             "distinct": len({record.digest for record in records}),
             "wins_by_seat": [winners.count(seat) for seat in range(config.players)],
+            "quality": _measure(records, made).facts(),
         },
     )
 
@@ -225,3 +271,14 @@ def check_distinct(vault: Vault, claim: Claim, settings: SelfplaySettings) -> tu
     if facts["distinct"] < settings.min_distinct * len(digests):
         problems.append(f"only {facts['distinct']} of {len(digests)} games differ from each other")
     return facts, problems
+
+
+def check_quality(cards: Sequence[Card], settings: QualitySettings) -> tuple[dict[str, Any], list[str]]:
+    """(facts, problems): the quality of some shards; a problem where it calls for fewer games with more simulations."""
+    try:
+        measured = quality_of(cards)
+    except DataError as error:
+        return {}, [str(error)]
+    low = measured.score < settings.throttle_below
+    told = f"quality {measured.score:.2f} is below {settings.throttle_below:g}, most of all {measured.weakest}"
+    return measured.facts(), [told] if low else []

@@ -12,13 +12,15 @@ from typing import Any
 
 from rr_engine.arena import MatchResult, PlayedGame, play_match
 from rr_engine.arena.gate import Ruling, is_varied, sequential_test
+from rr_engine.arena.regression import Regression
 from rr_engine.boards import Config
 from rr_engine.players import Player, player
 from rr_engine.players.stored import champion_of, match_player
 from rr_engine.selfplay.curriculum import ANCHORS, is_mastered
-from rr_engine.settings import MatchSettings, Settings
+from rr_engine.settings import MatchSettings, RegressionSettings, Settings
 from rr_engine.stages.candidate import newest_candidate
 from rr_engine.stages.evaluations import (
+    AGAIN,
     CHAMPION,
     HEURISTIC,
     MATCHES_KIND,
@@ -27,8 +29,11 @@ from rr_engine.stages.evaluations import (
     all_results,
     champion_results,
     is_between,
+    is_of,
     newest_matches,
+    predecessor_of,
     ratings_of,
+    regression_of,
 )
 from rr_engine.vault import Card, Vault
 
@@ -44,6 +49,7 @@ class Rated:
     ratings_card: Card
     summary: list[dict[str, Any]]  # a row per match
     ratings: list[dict[str, Any]]  # a row per player, strongest first
+    regression: Regression  # of the candidate against its champion
 
 
 def rate_candidate(
@@ -53,7 +59,8 @@ def rate_candidate(
 
     Against the champion waves of pairs are played until the sequential test of the gate has decided, or
     `gate.max_pairs`. Who fails there meets the heuristic for a rating only, not as often as the gate would need it.
-    Anchors meet each other once: everyone stands on them, and a candidate that never loses to one says little of it.
+    A champion meets its predecessor once more: the match that crowned it was one of many. Anchors meet each other once:
+    everyone stands on them, and a candidate that never loses to one says little of it.
     """
     card = newest_candidate(vault, config)
     candidate = match_player(vault, card, settings)
@@ -65,6 +72,10 @@ def rate_candidate(
         may_be_crowned = evening.duel(candidate, opponent, settings) == Ruling.BETTER
         if may_be_crowned and not _is_known(vault, config, champion.card.sha256, opponent):
             evening.play(REMATCH, opponent, player(HEURISTIC, config), pairs=settings.match.pairs)
+        before = predecessor_of(vault, config)
+        if before is not None and not _has_met(vault, config, opponent, before):
+            again = match_player(vault, before, settings)
+            evening.play(AGAIN, opponent, again, pairs=-(-settings.regression.games // 2))
     for name in ANCHORS:
         pairs = _pairs(vault, config, settings, anchor=name, may_be_crowned=may_be_crowned)
         evening.play(name, candidate, player(name, config), pairs=pairs)
@@ -87,9 +98,11 @@ def rate_candidate(
         rows=len(ratings),
         schema_version=SCHEMA_VERSION,
         parents=(matches_card.sha256,),
-        facts={"ratings": ratings},
+        facts={"candidate": card.sha256},
     )
-    return Rated(matches_card, ratings_card, evening.summary(), ratings)
+    regression = regression_of(vault, config, card.sha256, settings.regression)
+    assert regression is not None  # it has just been evaluated
+    return Rated(matches_card, ratings_card, evening.summary(), ratings, regression)
 
 
 def _pairs(vault: Vault, config: Config, settings: Settings, *, anchor: str, may_be_crowned: bool) -> int:
@@ -170,6 +183,12 @@ def _is_known(vault: Vault, config: Config, sha256: str, champion: Player) -> bo
     return known is not None and is_between(known, champion, player(HEURISTIC, config))
 
 
+def _has_met(vault: Vault, config: Config, champion: Player, before: Card) -> bool:
+    """Whether the champion, playing as it does now, has met its predecessor since it was crowned."""
+    met = [result for card in vault.cards(MATCHES_KIND, config.key) if (result := card.facts["results"].get(AGAIN))]
+    return any(result["a"]["digest"] == champion.digest and is_of(result["b"], before.sha256) for result in met)
+
+
 def _keep_matches(vault: Vault, config: Config, candidate: Card, champion: str | None, evening: _Evening) -> Card:
     results = evening.results
     games = {name: [_game_facts(game) for game in result.played] for name, result in results.items()}
@@ -215,3 +234,12 @@ def check_rating(vault: Vault, config: Config, settings: MatchSettings) -> tuple
     if missing := [name for name in ANCHORS if name not in games]:
         problems.append(f"no match against {', '.join(missing)}")
     return {"candidate": card.facts["candidate"], "games": card.rows}, problems
+
+
+def check_regression(vault: Vault, config: Config, settings: RegressionSettings) -> tuple[dict[str, Any], list[str]]:
+    """(facts, problems): how far the newest candidate is behind its champion."""
+    candidate = newest_matches(vault, config).facts["candidate"]
+    regression = regression_of(vault, config, candidate, settings)
+    assert regression is not None  # it has just been evaluated
+    facts = {"candidate": candidate, "level": regression.level.name.lower(), "reason": regression.reason}
+    return facts, [regression.reason] if regression.level else []

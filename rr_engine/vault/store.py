@@ -12,6 +12,7 @@ from uuid import uuid4
 from rr_engine.errors import VaultError
 from rr_engine.settings import VaultSettings
 from rr_engine.vault.backends import Backend, Digest, LocalBackend, ObjectBackend, digest_of
+from rr_engine.vault.capacity import Capacity, Level, capacity_of
 from rr_engine.vault.card import (
     CARD_SUFFIX,
     CLAIM_KIND,
@@ -50,6 +51,7 @@ class Vault:
         self._backend = backend
         self._near = near  # where artefacts have a path: the backend itself, or a cache of it
         self._settings = settings
+        self._known: dict[str, Card | Pointer | Claim] = {}  # read before, by place: they never change
 
     @classmethod
     def open(cls, url: str | None = None, *, settings: VaultSettings | None = None) -> "Vault":
@@ -199,9 +201,9 @@ class Vault:
         """All claims ever made, the newest last."""
         return self._all(Claim, config)
 
-    def used_share(self) -> float:
-        """How full the disk below the vault is, from 0 to 1; 0 for an object store."""
-        return self._backend.used_share()
+    def capacity(self) -> Capacity:
+        """How full the disk below the vault is, and what that allows; an object store is never full."""
+        return capacity_of(self.url, self._backend.used_share(), self._settings)
 
     def _find(self, kind: str, config: str, sha256: str) -> Card | None:
         """The newest card of an artefact; there are few editions, and none is missing before the last."""
@@ -214,10 +216,15 @@ class Vault:
         return newest
 
     def _read(self, kind: type[Record], place: str) -> Record:
+        known = self._known.get(place)
+        if isinstance(known, kind):
+            return known
         data = self._backend.read(place)
         if data is None:
             raise VaultError(f"{self.url}/{place} has vanished; what is in a vault must never be removed by hand")
-        return decode(kind, data, place=place)
+        record = decode(kind, data, place=place)
+        self._known[place] = record
+        return record
 
     def _numbers(self, kind: type[Pointer | Claim], config: str) -> list[int]:
         check_place(kind.FOLDER, config)
@@ -241,9 +248,9 @@ class Vault:
                 return decode(kind, text, place=record.place)
 
     def _refuse_when_full(self) -> None:
-        used, limit = self.used_share(), self._settings.refuse_full
-        if used >= limit:
-            raise VaultError(f"{self.url} is {used:.1%} full; from {limit:.0%} on nothing is written: free some space")
+        capacity = self.capacity()
+        if capacity.level == Level.REFUSE:
+            raise VaultError(capacity.reason)
 
 
 def _mismatch(backend: Backend, card: Card, found: Digest | None) -> VaultError:

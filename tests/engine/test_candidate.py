@@ -38,7 +38,7 @@ def data(vault: Vault) -> Card:
     """A dataset of some games."""
     records = make_records(HEX.key, 8)
     _shard(vault, shard.encode(records), decisions=sum(record.decisions for record in records))
-    return dataset.make_dataset(vault, HEX, SETTINGS.dataset).card
+    return dataset.make_dataset(vault, HEX, SETTINGS).card
 
 
 def _shard(vault: Vault, content: bytes, *, decisions: int) -> None:
@@ -50,7 +50,14 @@ def _shard(vault: Vault, content: bytes, *, decisions: int) -> None:
         producer="test",
         rows=8,
         schema_version=shard.SCHEMA_VERSION,
-        facts={"generation": 0, "decisions": decisions, "batch": "test", "seeds": [0, 8]},
+        facts={
+            "generation": 0,
+            "decisions": decisions,
+            "seeds": [0, 8],
+            "usual_decisions": 77.0,
+            "planned_share": 1.0,
+            "quality": {"games": 8, "decisive": 1, "length": 1, "starts": 1, "targets": 1, "balance": 1},
+        },
     )
 
 
@@ -200,11 +207,11 @@ def test_other_settings_or_another_start_are_another_run(vault: Vault, data: Car
 def test_what_was_made_limits_what_may_be_trained_on(vault: Vault, data: Card) -> None:
     window = dataset.load_dataset(vault, data)
     strict = replace(SETTINGS, dataset=replace(SETTINGS.dataset, max_replay_ratio=1.5))
-    allowed = samples_allowed(vault, HEX, strict, data, window)
+    allowed = samples_allowed(vault, HEX, strict, data)
     assert allowed == int(1.5 * window.samples)  # the window holds all that was made
     made = make_candidate(vault, HEX, strict)
     assert 0 < made.facts["samples_trained"] <= allowed
-    left = samples_allowed(vault, HEX, strict, data, window)
+    left = samples_allowed(vault, HEX, strict, data)
     assert left == allowed - made.facts["samples_trained"]
     exhausted = replace(strict, dataset=replace(strict.dataset, max_replay_ratio=1.0))
     with pytest.raises(TrainingError, match="make games first"):
@@ -212,11 +219,11 @@ def test_what_was_made_limits_what_may_be_trained_on(vault: Vault, data: Card) -
 
 
 def test_refused_games_allow_no_training(vault: Vault, data: Card) -> None:
-    allowed = samples_allowed(vault, HEX, SETTINGS, data, dataset.load_dataset(vault, data))
+    allowed = samples_allowed(vault, HEX, SETTINGS, data)
     _shard(vault, b"damaged", decisions=10**6)
-    later = dataset.make_dataset(vault, HEX, SETTINGS.dataset).card
+    later = dataset.make_dataset(vault, HEX, SETTINGS).card
     assert later.facts["refused_shards"] == 1
-    assert samples_allowed(vault, HEX, SETTINGS, later, dataset.load_dataset(vault, later)) == allowed
+    assert samples_allowed(vault, HEX, SETTINGS, later) == allowed
 
 
 def test_without_a_dataset_there_is_nothing_to_train_on(vault: Vault) -> None:

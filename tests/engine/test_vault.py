@@ -13,6 +13,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from rr_engine.errors import TransferError, VaultError
 from rr_engine.vault import Vault, backends, code_version, store
+from rr_engine.vault.capacity import Level
 from tests.engine.vaults import CONFIG, QUICK, file_of, put, rewrite
 
 
@@ -213,7 +214,7 @@ class TestPlaces:
                 lambda vault: vault.card("games", CONFIG, "0" * 64),
                 lambda vault: vault.claim(CONFIG, 1),
                 lambda vault: vault.pointer(CONFIG),
-                lambda vault: vault.used_share(),
+                lambda vault: vault.capacity(),
             ):
                 with pytest.raises(VaultError, match="file.* cannot be used: "):
                     use(vault)
@@ -234,12 +235,19 @@ class TestSpace:
     def test_a_full_disk_refuses_writes_and_still_reads(self, local, monkeypatch):
         card = put(local)
         monkeypatch.setattr(backends.shutil, "disk_usage", lambda _: SimpleNamespace(used=96, free=4))
-        assert local.used_share() == 0.96
+        assert (local.capacity().level, local.capacity().allows_games) == (Level.REFUSE, False)
         with pytest.raises(VaultError, match=r"96.0% full"):
             put(local, b"more")
         with pytest.raises(VaultError, match=r"96.0% full"):
             local.write_pointer(card)
         assert local.get(card) == b"weights"
+
+    @pytest.mark.parametrize(
+        ("used", "level", "allows"), [(69, Level.FREE, True), (70, Level.WARN, True), (93, Level.PAUSE, False)]
+    )
+    def test_a_disk_that_gets_full_is_told_of_in_steps(self, local, monkeypatch, used, level, allows):
+        monkeypatch.setattr(backends.shutil, "disk_usage", lambda _: SimpleNamespace(used=used, free=100 - used))
+        assert (local.capacity().level, local.capacity().allows_games) == (level, allows)
 
     def test_below_the_limit_it_writes(self, local, monkeypatch):
         monkeypatch.setattr(backends.shutil, "disk_usage", lambda _: SimpleNamespace(used=95, free=5))

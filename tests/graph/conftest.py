@@ -1,17 +1,21 @@
 """A loop of one's own: tiny settings, a vault in a temporary folder, an instance in memory."""
 
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from rr_assets import code_location
-from rr_assets.resources import SettingsResource, VaultResource
+from rr_assets.resources import AlertResource, SettingsResource, VaultResource
+from rr_engine.boards import CONFIGS
 from rr_engine.settings import load
+from rr_engine.stages import pauses
 from rr_engine.vault import Vault
 
-TINY = Path(__file__).resolve().parents[1] / "data" / "tiny.toml"
+ROOT = Path(__file__).resolve().parents[2]
+TINY = ROOT / "tests" / "data" / "tiny.toml"
 LOOP = ("games_db", "npz_dataset", "checkpoint", "elo", "champion", "curriculum")
 
 
@@ -22,7 +26,11 @@ class Loop:
         self.vault = Vault.open(url)
         self.instance = instance
         self.settings = load(TINY)
-        self._resources = {"vault": VaultResource(url=url), "settings": SettingsResource()}
+        self._resources = {
+            "vault": VaultResource(url=url),
+            "settings": SettingsResource(),
+            "alert": AlertResource(),
+        }
         definitions = code_location()
         assets = {asset.key.to_user_string(): asset for asset in definitions.assets or ()}
         checks = list(definitions.asset_checks or ())
@@ -43,6 +51,20 @@ class Loop:
             resources=self._resources,
             raise_on_error=False,
         )
+
+
+def let_rest(vault: Vault, *, but: Collection[str] = ()) -> None:
+    """Pause every config except some, so that nothing starts by itself."""
+    for config in CONFIGS:
+        if config.key not in but:
+            pauses.pause(vault, config, "not part of this test", by="hand")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A Dagster home as the project has it, empty."""
+    shutil.copy(ROOT / "dagster_home" / "dagster.yaml", tmp_path)
+    return tmp_path
 
 
 @pytest.fixture

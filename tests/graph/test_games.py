@@ -97,7 +97,7 @@ def test_a_shard_that_is_none_is_left_out_too(loop: Loop) -> None:
         facts = good[0].facts
         fields = {"producer": "test", "rows": rows, "schema_version": shard.SCHEMA_VERSION, "facts": facts}
         loop.vault.put(games.KIND, HEX.key, content, suffix=".parquet", **fields)
-    made = dataset.make_dataset(loop.vault, HEX, loop.settings.dataset)
+    made = dataset.make_dataset(loop.vault, HEX, loop.settings)
     assert set(made.card.parents) == {card.sha256 for card in good}
     told = " ".join(refused["why"] for refused in made.facts["refused"])
     for reason in ("not a readable shard", "a game of hex8_3p among those of hex8_2p", "3 games, its card says 4"):

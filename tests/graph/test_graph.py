@@ -1,7 +1,8 @@
-"""The graph as a literal: keys, dependencies, partitions, checks, pools. A change here is a change of the contract."""
+"""The graph as a literal: keys, dependencies, partitions, checks, triggers; to change it is to change the contract."""
 
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from rr_assets import code_location
@@ -20,12 +21,36 @@ EDGES = {
 NOT_PARTITIONED = {"selfplay_plan", "leaderboard"}
 BLOCKING_CHECKS = {
     "games_db": {"every_game_replays", "games_are_whole_and_distinct"},
-    "npz_dataset": {"schema_and_ranges_hold"},
+    "npz_dataset": {"schema_and_ranges_hold", "data_is_fresh", "quality_passes_the_gate"},
     "checkpoint": {"weights_are_finite_and_reload"},
     "elo": {"enough_distinct_games"},
     "champion": {"champion_loads_and_plays"},
     "curriculum": {"curriculum_is_bounded"},
     "selfplay_plan": {"every_config_is_planned"},
+}
+OTHER_CHECKS = {
+    "games_db": {"quality_is_high"},
+    "npz_dataset": {"trainable"},  # and no other: training waits for every check of its dataset
+    "checkpoint": {"losses_are_usual"},
+    "elo": {"candidate_is_no_regression"},
+    "champion": {"champion_is_no_regression"},
+}
+TRIGGERS = {
+    "games_db": "the plan gave its go-ahead",
+    "npz_dataset": "new games, sound",
+    "checkpoint": "a dataset that is sound and holds enough new samples",
+    "elo": "a new candidate, sound",
+    "champion": "what it rests on is new",
+    "curriculum": "what it rests on is new",
+    "selfplay_plan": "a new dataset, other facts at most once a minute, and every 15 minutes",
+    "leaderboard": "with a new plan",
+}
+STARTED_BY = {
+    "start_games": {"games_db"},
+    "start_training": {"checkpoint"},
+    "start_dataset": {"npz_dataset"},
+    "start_evaluation": {"elo", "champion", "curriculum"},
+    "start_planning": {"selfplay_plan", "leaderboard"},
 }
 
 
@@ -51,15 +76,50 @@ def test_one_partition_per_config(graph: Any) -> None:
         assert graph.get(key).partitions_def == expected
 
 
-def test_checks_block_and_are_partitioned(graph: Any) -> None:
-    found: dict[str, set[str]] = {}
+def test_checks_block_or_warn_and_are_partitioned(graph: Any) -> None:
+    found: dict[bool, dict[str, set[str]]] = {True: {}, False: {}}
     for key in graph.asset_check_keys:
         node = graph.get(key)
         asset = key.asset_key.to_user_string()
-        found.setdefault(asset, set()).add(key.name)
-        assert node.blocking
+        found[node.blocking].setdefault(asset, set()).add(key.name)
         assert node.partitions_def == (None if asset in NOT_PARTITIONED else CONFIG_PARTITIONS)
-    assert found == BLOCKING_CHECKS
+    assert found == {True: BLOCKING_CHECKS, False: OTHER_CHECKS}
+
+
+def test_every_asset_has_its_one_trigger(graph: Any) -> None:
+    found = {
+        key.to_user_string(): graph.get(key).automation_condition.get_label() for key in graph.materializable_asset_keys
+    }
+    assert found == TRIGGERS
+
+
+def test_what_must_stand_apart_is_started_apart(graph: Any) -> None:
+    sensors = [
+        sensor for sensor in code_location().sensors if isinstance(sensor, dg.AutomationConditionSensorDefinition)
+    ]
+    found = {sensor.name: {key.to_user_string() for key in sensor.asset_selection.resolve(graph)} for sensor in sensors}
+    assert found == STARTED_BY
+    for sensor in sensors:
+        lane = "gpu" if STARTED_BY[sensor.name] & {"games_db", "checkpoint"} else "cpu"
+        assert sensor.run_tags["rr/lane"] == lane
+        assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
+    others = {sensor.name for sensor in code_location().sensors} - set(found)
+    assert others == {"budget_crashes", "watch_disk", "use_idle_gpu"}
+
+
+def test_people_have_jobs_with_the_tags_of_automation() -> None:
+    jobs = {job.name: job for job in code_location().jobs}
+    assert set(jobs) == {"selfplay", "turn"}
+    for job in jobs.values():
+        assert job.tags["rr/lane"] == "gpu"
+        assert code_location().resolve_job_def(job.name).partitions_def == CONFIG_PARTITIONS
+
+
+def test_events_that_steer_are_external_assets(graph: Any) -> None:
+    for name in ("selfplay_budget", "retry_budget"):
+        node = graph.get(dg.AssetKey(name))
+        assert node.is_external
+        assert node.partitions_def == CONFIG_PARTITIONS
 
 
 def test_every_asset_tells_who_and_what_it_is(graph: Any) -> None:
@@ -71,3 +131,4 @@ def test_every_asset_tells_who_and_what_it_is(graph: Any) -> None:
         assert node.kinds
         assert node.code_version
         assert node.pools
+        assert node.freshness_policy

@@ -1,35 +1,23 @@
 """The instance of one machine: queue, pools, one writer per partition; and what users type works from a clean shell."""
 
-import http.client
-import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
-import sys
 import time
 import tomllib
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
+import psutil
 import pytest
 import yaml
+from dagster._core.launcher.base import WorkerStatus
 
-from rr_assets import code_location
+from benchmarks.served import DAGSTER, dagster_dev
+from rr_assets import code_location, launcher
 from rr_assets.coordinator import TaggingRunCoordinator, run_tags
-
-ROOT = Path(__file__).resolve().parents[2]
-TINY = ROOT / "tests" / "data" / "tiny.toml"
-DAGSTER = Path(sys.executable).with_name("dagster")
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    shutil.copy(ROOT / "dagster_home" / "dagster.yaml", tmp_path)
-    return tmp_path
+from rr_engine.vault import Vault
+from tests.graph.conftest import ROOT, let_rest
 
 
 def test_the_home_configures_what_it_should(home: Path) -> None:
@@ -66,6 +54,43 @@ def test_a_launched_run_is_tagged_and_queued(home: Path) -> None:
     assert run.status is dg.DagsterRunStatus.QUEUED
     assert run.tags["rr/lane"] == "gpu"
     assert run.tags["rr/config"] == run.tags["rr/writes/elo"] == run.tags["rr/writes/games_db"] == "square8_3p"
+
+
+def test_a_run_whose_process_was_killed_is_noticed(home: Path) -> None:
+    words = ("asset", "materialize", "-m", "rr_assets", "--select", "games_db", "--partition", "hex8_2p")
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        watch = instance.run_launcher
+        assert watch.supports_check_run_worker_health
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen(
+            [DAGSTER, *words], cwd=ROOT, env=_clean(home) | {"RR_SELFPLAY__GAMES": "100000"}, **quiet
+        )
+        try:
+            run = _started(instance, deadline=time.monotonic() + 120)
+            assert watch.check_run_worker_health(run).status is WorkerStatus.RUNNING
+        finally:
+            process.kill()
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        ended = watch.check_run_worker_health(run)  # a zombie still
+        assert (ended.status, ended.msg) == (WorkerStatus.FAILED, f"its process {process.pid} is gone")
+        process.wait(60)
+        assert watch.check_run_worker_health(run).status is WorkerStatus.FAILED
+
+
+def _started(instance: dg.DagsterInstance, *, deadline: float) -> dg.DagsterRun:
+    """The one run, once a step of it is under way."""
+    while time.monotonic() < deadline:
+        for run in instance.get_runs():
+            if instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_START):
+                return run
+        time.sleep(0.5)
+    raise AssertionError("no step has started")
+
+
+def test_a_younger_process_with_the_number_of_a_dead_one_is_not_taken_for_it() -> None:
+    assert launcher._is_alive(os.getpid(), time.time())
+    assert not launcher._is_alive(os.getpid(), psutil.Process().create_time() - 60)
+    assert not launcher._is_alive(2**22 + 1, time.time())  # Linux has no number so high
 
 
 def test_names_agree_everywhere() -> None:
@@ -147,15 +172,20 @@ def test_a_config_that_is_none_stops_make_before_anything_starts(tmp_path: Path)
     assert "Traceback" not in done.stderr and "materialize" not in done.stdout
 
 
-def _dagster(home: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    clean |= {
+def _clean(home: Path) -> dict[str, str]:
+    """The environment of a shell that knows nothing but the home and the vault inside it."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return kept | {
         "DAGSTER_HOME": str(home),
         "RR_VAULT": str(home / "vault"),
         "RR_SETTINGS": str(ROOT / "tests/data/tiny.toml"),
     }
+
+
+def _dagster(home: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    env = _clean(home) | environ
     return subprocess.run(
-        [DAGSTER, *words], cwd=ROOT, env=clean | environ, capture_output=True, text=True, check=False, timeout=240
+        [DAGSTER, *words], cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=240
     )
 
 
@@ -184,46 +214,10 @@ def test_one_asset_materialises_from_a_clean_shell(home: Path) -> None:
     assert "selfplay.games" in refused.stderr + refused.stdout
 
 
-def _ask(port: int, query: str) -> dict[str, Any]:
-    body = json.dumps({"query": query}).encode()
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/graphql", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)["data"]
-
-
 def test_dagster_dev_serves_the_graph(home: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    environ = os.environ | {"DAGSTER_HOME": str(home), "RR_VAULT": str(home / "vault")}
-    with (home / "dev.log").open("w") as log:
-        dev = subprocess.Popen(
-            [DAGSTER, "dev", "-h", "127.0.0.1", "-p", str(port)],
-            cwd=ROOT, env=environ, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-    try:
-        served = _wait_for_assets(port, dev)
-    finally:
-        os.killpg(dev.pid, signal.SIGINT)
-        try:
-            dev.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(dev.pid, signal.SIGKILL)
-            dev.wait(20)
+    let_rest(Vault.open(str(home / "vault")))
+    with dagster_dev(home) as dev:
+        nodes = dev.ask("{ assetNodes { assetKey { path } isMaterializable } }")["assetNodes"]
+    served = {node["assetKey"]["path"][-1] for node in nodes if node["isMaterializable"]}
     graph = code_location().resolve_asset_graph()
     assert served == {key.path[-1] for key in graph.materializable_asset_keys}
-
-
-def _wait_for_assets(port: int, dev: subprocess.Popen[bytes]) -> set[str]:
-    """Names of the assets served, once the code location has loaded."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        assert dev.poll() is None, "dagster dev has ended"
-        try:
-            found = _ask(port, "{ assetNodes { assetKey { path } } }")["assetNodes"]
-        except (OSError, http.client.HTTPException):
-            found = []
-        if found:
-            return {node["assetKey"]["path"][-1] for node in found}
-        time.sleep(1)
-    raise AssertionError("dagster dev served no asset within two minutes")

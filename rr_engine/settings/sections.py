@@ -1,85 +1,26 @@
-"""Every number one may change, with its unit and range. Knows no file but the one TOML it is given.
+"""Every number one may change, with its unit and range, in sections."""
 
-The sections are plain dataclasses, so importing this module needs the standard library only. `load` is the door: it
-checks keys, types and ranges. Values built in code are trusted, but for the order of their bounds.
-"""
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar
 
-import json
-import math
-import os
-import re
-import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args, get_type_hints
+from rr_engine.errors import ConfigError
+from rr_engine.settings.ranges import (
+    Amount,
+    Anchor,
+    Between,
+    Count,
+    Elo,
+    Factor,
+    Natural,
+    Rate,
+    Role,
+    Share,
+    Temperature,
+    Text,
+    WarmStart,
+)
 
-from rr_engine.errors import ConfigError, shown
-
-if TYPE_CHECKING:
-    from pydantic import GetCoreSchemaHandler
-    from pydantic_core import CoreSchema, ErrorDetails
-
-FILE_VARIABLE = "RR_SETTINGS"
-_VARIABLE = re.compile(r"RR_(.*?)__(.*)")
-
-
-@dataclass(frozen=True)
-class Between:
-    """The range of a number, both ends allowed; without `high` it is open, yet never infinite."""
-
-    low: float
-    high: float | None = None
-
-    def __str__(self) -> str:
-        return f"at least {self.low}" if self.high is None else f"between {self.low} and {self.high}"
-
-    def check(self, value: float) -> float:
-        """Return `value` if it is finite and in range; raises ValueError, to which pydantic adds the key."""
-        if math.isfinite(value) and self.low <= value and (self.high is None or value <= self.high):
-            return value
-        raise ValueError(f"must be {self}")
-
-    def __get_pydantic_core_schema__(self, source: object, handler: "GetCoreSchemaHandler") -> "CoreSchema":
-        """Tell pydantic, while it reads the annotation, to call `check`."""
-        from pydantic_core import core_schema
-
-        return core_schema.no_info_after_validator_function(self.check, handler(source))
-
-
-@dataclass(frozen=True)
-class Form:
-    """What a text must look like, and how people are told."""
-
-    pattern: str
-    words: str
-
-    def __str__(self) -> str:
-        return self.words
-
-    def check(self, text: str) -> str:
-        """Return `text` if all of it fits the pattern; raises ValueError, to which pydantic adds the key."""
-        if re.fullmatch(self.pattern, text):
-            return text
-        raise ValueError(f"must be {self}")
-
-    def __get_pydantic_core_schema__(self, source: object, handler: "GetCoreSchemaHandler") -> "CoreSchema":
-        """Tell pydantic, while it reads the annotation, to call `check`."""
-        from pydantic_core import core_schema
-
-        return core_schema.no_info_after_validator_function(self.check, handler(source))
-
-
-Count = Annotated[int, Between(1)]
-Natural = Annotated[int, Between(0)]
-Share = Annotated[float, Between(0, 1)]
-Amount = Annotated[float, Between(0)]
-Rate = Annotated[float, Between(0, 1)]
-Factor = Annotated[float, Between(0, 10)]
-Temperature = Annotated[float, Between(0, 10)]
-Elo = Annotated[float, Between(-1000, 1000)]
-Anchor = Annotated[str, Form(r"random|greedy|heuristic", "random, greedy or heuristic")]
-WarmStart = Annotated[str, Form(r"auto|none|[a-z]+[0-9]*_[234]p", "auto, none or a config such as hex8_2p")]
+_MOST_TIMES = 10  # that one term of the plan may weigh another
 
 
 class Section:
@@ -126,6 +67,8 @@ class DatasetSettings(Section):
 
     max_age_hours: Amount = 48.0  # hours; older games are left out
     max_generations: Count = 3  # champions; games of players further behind are left out
+    fresh_hours: Amount = 24.0  # hours since the newest game, at most, when a dataset is made
+    min_seat_share: Share = 0.5  # of the samples an even spread gives a seat, at least
     max_samples: Count = 500_000  # decisions in one window, newest first
     max_memory_gb: Amount = 6.0  # of one window in use: what limits it on large boards
     least_samples: Count = 250_000  # decisions up to which the window takes all there is
@@ -197,8 +140,6 @@ class GateSettings(Section):
     beta: Share = 0.05  # chance to refuse a candidate that is better
     wave_pairs: Count = 50  # pairs played before the test looks again; with more seats, as many games
     max_pairs: Count = 400  # pairs after which the test ends undecided: not promoted
-    restart_elo: Amount = 50.0  # a candidate so far behind the champion is given up: training restarts from the latter
-    restart_games: Count = 50  # games between them that this must rest on
     anchor_margin: Share = 0.08  # win rate a candidate may lose against the heuristic, by its lower bound
     proven_share: Share = 1.0  # of an even share, that its lower bound against the heuristic must pass to make games
 
@@ -214,6 +155,40 @@ class GateSettings(Section):
 
 
 @dataclass(frozen=True)
+class RegressionSettings(Section):
+    """From how many Elo on somebody has become weaker, and how much."""
+
+    games: Count = 50  # that a difference must rest on
+    minor: Amount = 20.0  # Elo
+    moderate: Amount = 35.0  # Elo
+    severe: Amount = 50.0  # Elo; a candidate's next training starts from the champion again
+    critical: Amount = 75.0  # Elo; a champion is rolled back
+
+    def __post_init__(self) -> None:
+        if not self.minor <= self.moderate <= self.severe <= self.critical:
+            raise ConfigError(
+                f"regression.minor = {self.minor}, moderate = {self.moderate}, severe = {self.severe} and critical = "
+                f"{self.critical} must not fall in this order"
+            )
+
+
+@dataclass(frozen=True)
+class QualitySettings(Section):
+    """What the quality of games to learn from, between 0 and 1, brings about."""
+
+    gate: Share = 0.5  # nothing is trained on less
+    throttle_below: Share = 0.6  # from here on half as many games are played, with twice the simulations,
+    recover_at: Share = 0.8  # until the quality is back here
+
+    def __post_init__(self) -> None:
+        if not self.gate <= self.throttle_below <= self.recover_at:
+            raise ConfigError(
+                f"quality.gate = {self.gate}, quality.throttle_below = {self.throttle_below} and quality.recover_at = "
+                f"{self.recover_at} must not fall in this order"
+            )
+
+
+@dataclass(frozen=True)
 class PlanSettings(Section):
     """How self-play is shared between the configs. Terms lie in [0, 1] and are mixed by their weights."""
 
@@ -226,8 +201,19 @@ class PlanSettings(Section):
     weight_deficit: Amount = 1.0
     weight_uncertainty: Amount = 1.0
     stale_hours: Amount = 24.0  # hours since the last games at which staleness is 1
-    blocked_factor: Factor = 1.5  # share of a config while its dataset fails a blocking check
-    blocked_cap: Factor = 2.0  # largest share such a config gets, over what it had
+    stuck_hours: Amount = 1.0  # hours after which games that no dataset took, or that never came, call for new ones
+    blocked_factor: Factor = 1.5  # times the share of a config for each dataset in a row that is refused,
+    blocked_cap: Factor = 2.0  # up to so many times
+    target_win_rate: Share = 1.0  # against the heuristic, by the lower bound, at which a config rests; 1: never
+
+    def __post_init__(self) -> None:
+        weights = {name: value for name, value in vars(self).items() if name.startswith("weight_") and value}
+        if weights and max(weights.values()) > _MOST_TIMES * min(weights.values()):
+            largest, smallest = max(weights, key=weights.__getitem__), min(weights, key=weights.__getitem__)
+            raise ConfigError(
+                f"plan.{largest} = {weights[largest]} is more than {_MOST_TIMES} times plan.{smallest} = "
+                f"{weights[smallest]}: no term may swamp another"
+            )
 
 
 @dataclass(frozen=True)
@@ -243,6 +229,31 @@ class CurriculumSettings(Section):
     exploration_rise: Factor = 1.3  # times the exploration, after a stall
     exploration_fall: Share = 0.9  # times the exploration, per promotion, down to 1
     max_exploration: Factor = 2.0  # the exploration never rises above
+
+
+@dataclass(frozen=True)
+class CrashSettings(Section):
+    """What follows when runs of a config crash; a failed check is no crash."""
+
+    in_a_row: Count = 3  # crashes after which the config pauses
+    first_wait_s: Amount = 60.0  # seconds before the second try; doubles each time
+
+
+@dataclass(frozen=True)
+class IdleSettings(Section):
+    """When a GPU of this node that does nothing is given games."""
+
+    role: Role = "selfplay"  # of this node; a coordinator gets no games
+    below: Share = 0.10  # use of a GPU, from 0 to 1, under which it is idle
+    first_wait_s: Amount = 60.0  # seconds after a launch that failed; doubles each time,
+    longest_wait_s: Amount = 1800.0  # up to this
+
+
+@dataclass(frozen=True)
+class AlertSettings(Section):
+    """Who hears of pauses, rollbacks and critical regressions."""
+
+    to: Text = ""  # a URL that the text is posted to, or a command that gets it as its last word; empty: nobody
 
 
 @dataclass(frozen=True)
@@ -274,8 +285,13 @@ class Settings(Section):
     training: TrainingSettings = field(default_factory=TrainingSettings)
     match: MatchSettings = field(default_factory=MatchSettings)
     gate: GateSettings = field(default_factory=GateSettings)
+    regression: RegressionSettings = field(default_factory=RegressionSettings)
+    quality: QualitySettings = field(default_factory=QualitySettings)
     plan: PlanSettings = field(default_factory=PlanSettings)
     curriculum: CurriculumSettings = field(default_factory=CurriculumSettings)
+    crash: CrashSettings = field(default_factory=CrashSettings)
+    idle: IdleSettings = field(default_factory=IdleSettings)
+    alert: AlertSettings = field(default_factory=AlertSettings)
     vault: VaultSettings = field(default_factory=VaultSettings)
 
     def __post_init__(self) -> None:
@@ -291,84 +307,3 @@ class Settings(Section):
     def selfplay_search(self) -> SearchSettings:
         """How self-play searches."""
         return replace(self.search, win_cells=self.selfplay.win_cells)
-
-
-def load(
-    path: Path | None = None,
-    *,
-    environ: Mapping[str, str] | None = None,
-    overrides: Mapping[str, Any] | None = None,
-) -> Settings:
-    """Settings from, first wins: `overrides` (nested), the environment, one TOML file, the defaults.
-
-    A variable is named `RR_SECTION__KEY` and holds a JSON value; the file is `path`, else the one named by
-    `RR_SETTINGS`, else none. Raises `ConfigError` naming key, value and what is allowed; also for a variable of that
-    form that names no section.
-    """
-    from pydantic import TypeAdapter, ValidationError
-
-    environ = os.environ if environ is None else environ
-    if path is None and environ.get(FILE_VARIABLE):
-        path = Path(environ[FILE_VARIABLE])
-    merged: dict[str, Any] = {}
-    for layer in (_from_file(path) if path else {}, _from_environment(environ), overrides or {}):
-        for section, values in layer.items():
-            merged[section] = _over(merged.get(section), values)
-    try:
-        # Through JSON, where strict types still let a table become a section and a list a tuple.
-        return TypeAdapter(Settings).validate_json(json.dumps(merged, default=str), strict=True)
-    except ValidationError as error:
-        raise ConfigError("; ".join(_complaint(detail) for detail in error.errors())) from error
-
-
-def _over(below: Any, values: Any) -> Any:
-    return {**below, **values} if isinstance(below, Mapping) and isinstance(values, Mapping) else values
-
-
-def _from_file(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"no settings file {path}; {FILE_VARIABLE} must name an existing TOML file") from error
-    except OSError as error:
-        raise ConfigError(f"settings file {path} cannot be read: {error.strerror}; name a TOML file") from error
-    except (ValueError, RecursionError) as error:  # ValueError: no TOML, no UTF-8, or a number longer than Python reads
-        raise ConfigError(f"settings file {path} is not TOML: {error}") from error
-
-
-def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Values of all variables `RR_SECTION__KEY`; others belong to somebody else."""
-    sections = {section.name.upper(): section.name for section in fields(Settings)}
-    found: dict[str, dict[str, Any]] = {}
-    for name, text in environ.items():
-        if match := _VARIABLE.fullmatch(name):
-            if match[1] not in sections:
-                raise ConfigError(f"variable {shown(name)} names no section of the settings: {', '.join(sections)}")
-            found.setdefault(sections[match[1]], {})[match[2].lower()] = _json_or_text(text)
-    return found
-
-
-def _json_or_text(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):  # no JSON, or more of it than Python reads
-        return text
-
-
-def _complaint(detail: "ErrorDetails") -> str:
-    *path, last = (str(part) for part in detail["loc"])
-    kind: Any = Settings
-    for part in path:
-        kind = get_type_hints(kind, include_extras=True)[part]
-    key, value = ".".join([*path, last]), detail["input"]
-    if last not in (names := [item.name for item in fields(kind)]):
-        return f"unknown setting {key} = {shown(value)}; allowed here: {', '.join(names)}"
-    allowed = _allowed(get_type_hints(kind, include_extras=True)[last])
-    return f"setting {key} = {shown(value)} is refused; it must be {allowed}"
-
-
-def _allowed(kind: Any) -> str:
-    if is_dataclass(kind):
-        return f"a table of {', '.join(item.name for item in fields(kind))}"
-    value, bounds = get_args(kind)
-    return str(bounds) if value is str else f"{'a whole number' if value is int else 'a number'} {bounds}"

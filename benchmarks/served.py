@@ -1,0 +1,72 @@
+"""The project as people meet it: `dagster dev` on a free port of this machine, stopped at the end."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+DAGSTER = Path(sys.executable).with_name("dagster")
+_SERVED_S = 120  # seconds that it has to serve the graph
+
+
+class Dev:
+    """A running `dagster dev`."""
+
+    def __init__(self, port: int, process: "subprocess.Popen[bytes]") -> None:
+        self.url = f"http://127.0.0.1:{port}"
+        self._process = process
+
+    def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The answer to a GraphQL query."""
+        body = json.dumps({"query": query, "variables": variables or {}}).encode()
+        request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.load(answer)["data"]
+
+    def wait_until_served(self) -> None:
+        """Return when the code location has loaded."""
+        deadline = time.monotonic() + _SERVED_S
+        while time.monotonic() < deadline:
+            assert self._process.poll() is None, "dagster dev has ended"
+            try:
+                if self.ask("{ assetNodes { assetKey { path } } }")["assetNodes"]:
+                    return
+            except (OSError, http.client.HTTPException):
+                pass  # not there yet
+            time.sleep(0.5)
+        raise AssertionError(f"dagster dev served no asset within {_SERVED_S} seconds")
+
+
+@contextmanager
+def dagster_dev(home: Path, **environ: str) -> Iterator[Dev]:
+    """Serve the project with that home and the vault inside it."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    own = {"DAGSTER_HOME": str(home), "RR_VAULT": str(home / "vault")}
+    with (home / "dev.log").open("w") as log:
+        process = subprocess.Popen(
+            [DAGSTER, "dev", "-h", "127.0.0.1", "-p", str(port)],
+            cwd=ROOT, env=os.environ | own | environ, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    try:
+        dev = Dev(port, process)
+        dev.wait_until_served()
+        yield dev
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(20)

@@ -1,0 +1,105 @@
+"""What every config does now, or why it does nothing: the vault's view and the runs', in one table.
+
+`rr-status` prints it, and the leaderboard's page holds it.
+"""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import dagster as dg
+import typer
+
+from rr_assets.coordinator import PARTITION_TAG, UNDER_WAY, writes
+from rr_engine.boards import CONFIGS, Config
+from rr_engine.errors import EngineError
+from rr_engine.render.table import columns
+from rr_engine.settings import Settings, load
+from rr_engine.stages import liveness
+from rr_engine.vault import Vault
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+_RUNS_SEEN = 50  # of a config, the newest
+_FAILED = {dg.DagsterRunStatus.FAILURE: "failed", dg.DagsterRunStatus.CANCELED: "was stopped"}
+
+
+@dataclass(frozen=True)
+class _Event:
+    """The last thing that happened to an asset of a config."""
+
+    at: float  # seconds since 1970
+    what: str
+
+
+def table(
+    instance: dg.DagsterInstance, vault: Vault, settings: Settings, configs: Sequence[Config]
+) -> list[dict[str, Any]]:
+    """A row per config and asset: last event and its time, what it waits for and since when (UTC)."""
+    return [row for config in configs for row in _rows(instance, vault, settings, config)]
+
+
+def _rows(instance: dg.DagsterInstance, vault: Vault, settings: Settings, config: Config) -> list[dict[str, Any]]:
+    runs = instance.get_run_records(filters=dg.RunsFilter(tags={PARTITION_TAG: config.key}), limit=_RUNS_SEEN)
+    return [_row(instance, config, wait, runs) for wait in liveness.waits_of(vault, config, settings)]
+
+
+def _row(
+    instance: dg.DagsterInstance, config: Config, wait: liveness.Wait, runs: Sequence[dg.RunRecord]
+) -> dict[str, Any]:
+    """A row of the table; `runs` are those of the config, the newest first."""
+    event = _last_event(instance, config, wait.asset)
+    run = next((run for run in runs if writes(run.dagster_run, wait.asset)), None)
+    waits_for = wait.waits_for
+    since = None if wait.since is None else _told(datetime.fromisoformat(wait.since).timestamp())
+    if run is not None and run.dagster_run.status in UNDER_WAY:
+        waits_for = f"run {run.dagster_run.run_id} {UNDER_WAY[run.dagster_run.status]}"
+        since = _told(run.start_time or run.create_timestamp.timestamp())
+    elif run is not None and run.dagster_run.status in _FAILED and (event is None or (run.end_time or 0) > event.at):
+        event = _Event(run.end_time or 0.0, f"run {run.dagster_run.run_id} {_FAILED[run.dagster_run.status]}")
+    return {
+        "config": config.key,
+        "asset": wait.asset,
+        "last_event": "-" if event is None else event.what,
+        "at": "-" if event is None else _told(event.at),
+        "waits_for": waits_for,
+        "since": since or "-",
+    }
+
+
+def _last_event(instance: dg.DagsterInstance, config: Config, asset: str) -> _Event | None:
+    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset), asset_partitions=[config.key])
+    records = instance.fetch_materializations(wanted, limit=1).records
+    return _Event(records[0].timestamp, "materialised") if records else None
+
+
+def _told(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def main() -> None:
+    """Run `rr-status`; an error of the engine's own is one line on stderr and exit status 2."""
+    try:
+        app()
+    except EngineError as error:
+        typer.echo(f"rr-status: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)
+
+
+@app.command()
+def status(
+    config: Annotated[list[str] | None, typer.Option(help="Only this config; may be repeated.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """What every asset of every config did last, what it waits for and since when."""
+    configs = [Config.parse(key) for key in config] if config else list(CONFIGS)
+    loaded = load()
+    with dg.DagsterInstance.get() as instance:
+        rows = table(instance, Vault.open(settings=loaded.vault), loaded, configs)
+    if as_json:
+        for row in rows:
+            typer.echo(json.dumps(row))
+        return
+    typer.echo(columns(rows, right=False))

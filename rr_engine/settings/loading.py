@@ -1,0 +1,100 @@
+"""The door to the settings: one TOML file, the environment and overrides, checked for keys, types and ranges."""
+
+import json
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+
+from rr_engine.errors import ConfigError, shown
+from rr_engine.settings.sections import Settings
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+FILE_VARIABLE = "RR_SETTINGS"
+_VARIABLE = re.compile(r"RR_(.*?)__(.*)")
+
+
+def load(
+    path: Path | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Settings from, first wins: `overrides` (nested), the environment, one TOML file, the defaults.
+
+    A variable is named `RR_SECTION__KEY` and holds a JSON value; the file is `path`, else the one named by
+    `RR_SETTINGS`, else none. Raises `ConfigError` naming key, value and what is allowed; also for a variable of that
+    form that names no section.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    environ = os.environ if environ is None else environ
+    if path is None and environ.get(FILE_VARIABLE):
+        path = Path(environ[FILE_VARIABLE])
+    merged: dict[str, Any] = {}
+    for layer in (_from_file(path) if path else {}, _from_environment(environ), overrides or {}):
+        for section, values in layer.items():
+            merged[section] = _over(merged.get(section), values)
+    try:
+        # Through JSON, where strict types still let a table become a section and a list a tuple.
+        return TypeAdapter(Settings).validate_json(json.dumps(merged, default=str), strict=True)
+    except ValidationError as error:
+        raise ConfigError("; ".join(_complaint(detail) for detail in error.errors())) from error
+
+
+def _over(below: Any, values: Any) -> Any:
+    return {**below, **values} if isinstance(below, Mapping) and isinstance(values, Mapping) else values
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"no settings file {path}; {FILE_VARIABLE} must name an existing TOML file") from error
+    except OSError as error:
+        raise ConfigError(f"settings file {path} cannot be read: {error.strerror}; name a TOML file") from error
+    except (ValueError, RecursionError) as error:  # ValueError: no TOML, no UTF-8, or a number longer than Python reads
+        raise ConfigError(f"settings file {path} is not TOML: {error}") from error
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Values of all variables `RR_SECTION__KEY`; others belong to somebody else."""
+    sections = {section.name.upper(): section.name for section in fields(Settings)}
+    found: dict[str, dict[str, Any]] = {}
+    for name, text in environ.items():
+        if match := _VARIABLE.fullmatch(name):
+            if match[1] not in sections:
+                raise ConfigError(f"variable {shown(name)} names no section of the settings: {', '.join(sections)}")
+            found.setdefault(sections[match[1]], {})[match[2].lower()] = _json_or_text(text)
+    return found
+
+
+def _json_or_text(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):  # no JSON, or more of it than Python reads
+        return text
+
+
+def _complaint(detail: "ErrorDetails") -> str:
+    *path, last = (str(part) for part in detail["loc"])
+    kind: Any = Settings
+    for part in path:
+        kind = get_type_hints(kind, include_extras=True)[part]
+    key, value = ".".join([*path, last]), detail["input"]
+    if last not in (names := [item.name for item in fields(kind)]):
+        return f"unknown setting {key} = {shown(value)}; allowed here: {', '.join(names)}"
+    allowed = _allowed(get_type_hints(kind, include_extras=True)[last])
+    return f"setting {key} = {shown(value)} is refused; it must be {allowed}"
+
+
+def _allowed(kind: Any) -> str:
+    if is_dataclass(kind):
+        return f"a table of {', '.join(item.name for item in fields(kind))}"
+    value, bounds = get_args(kind)
+    return str(bounds) if value is str else f"{'a whole number' if value is int else 'a number'} {bounds}"

@@ -1,0 +1,70 @@
+"""Kinds of settings: ranges of numbers and forms of texts, told to people and to pydantic."""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler
+    from pydantic_core import CoreSchema
+
+
+@dataclass(frozen=True)
+class Between:
+    """The range of a number, both ends allowed; without `high` it is open, yet never infinite."""
+
+    low: float
+    high: float | None = None
+
+    def __str__(self) -> str:
+        return f"at least {self.low}" if self.high is None else f"between {self.low} and {self.high}"
+
+    def check(self, value: float) -> float:
+        """Return `value` if it is finite and in range; raises ValueError, to which pydantic adds the key."""
+        if math.isfinite(value) and self.low <= value and (self.high is None or value <= self.high):
+            return value
+        raise ValueError(f"must be {self}")
+
+    def __get_pydantic_core_schema__(self, source: object, handler: "GetCoreSchemaHandler") -> "CoreSchema":
+        """Tell pydantic, while it reads the annotation, to call `check`."""
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a text must look like, and how people are told."""
+
+    pattern: str
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
+
+    def check(self, text: str) -> str:
+        """Return `text` if all of it fits the pattern; raises ValueError, to which pydantic adds the key."""
+        if re.fullmatch(self.pattern, text):
+            return text
+        raise ValueError(f"must be {self}")
+
+    def __get_pydantic_core_schema__(self, source: object, handler: "GetCoreSchemaHandler") -> "CoreSchema":
+        """Tell pydantic, while it reads the annotation, to call `check`."""
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+
+Count = Annotated[int, Between(1)]
+Natural = Annotated[int, Between(0)]
+Share = Annotated[float, Between(0, 1)]
+Amount = Annotated[float, Between(0)]
+Rate = Annotated[float, Between(0, 1)]
+Factor = Annotated[float, Between(0, 10)]
+Temperature = Annotated[float, Between(0, 10)]
+Elo = Annotated[float, Between(-1000, 1000)]
+Anchor = Annotated[str, Form(r"random|greedy|heuristic", "random, greedy or heuristic")]
+Role = Annotated[str, Form(r"coordinator|trainer|selfplay|ephemeral", "coordinator, trainer, selfplay or ephemeral")]
+Text = Annotated[str, Form(r"[^\x00-\x1f]*", "a text on one line")]
+WarmStart = Annotated[str, Form(r"auto|none|[a-z]+[0-9]*_[234]p", "auto, none or a config such as hex8_2p")]
