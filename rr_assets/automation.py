@@ -9,24 +9,31 @@ few times. `any_deps_match(newly_updated())` keeps an update that comes between 
 
 import json
 import time
-from dataclasses import asdict, replace
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 import dagster as dg
+from dagster._core.events import JobFailureData, RunFailureReason
 
-from rr_assets.coordinator import PARTITION_TAG, UNDER_WAY
+from rr_assets.coordinator import PARTITION_TAG, UNDER_WAY, under_way, written
 from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import AlertResource, GpuResource, NoGpuError, SettingsResource, VaultResource
 from rr_engine.boards import CONFIGS, Config
+from rr_engine.errors import DiskFullError, VaultError
 from rr_engine.selfplay.idle import Backoff
 from rr_engine.settings import Settings
 from rr_engine.stages import fleet, pauses
+from rr_engine.vault import Vault
 from rr_engine.vault.capacity import Level
 
 _CHECK_FAILED = "DagsterAssetCheckFailedError"  # what a step ends with when a blocking check refuses
 _RUN_KEY_TAG = "dagster/run_key"
-_RUNS_SEEN = 12  # of a config, to count crashes among
+_REFUSALS = {_CHECK_FAILED, DiskFullError.__name__}  # answers, no crashes
+_RUNS_SEEN = 60  # of a config, to count crashes among
 
 _AC = dg.AutomationCondition
 
@@ -53,7 +60,7 @@ _NEW_INPUT = _AC.any_deps_match(_AC.newly_updated()).since(_AC.newly_requested()
 _UNMADE = _AC.missing().newly_true().since(_AC.newly_requested() | _AC.newly_updated())
 _FIRST = _UNMADE & ~_AC.any_deps_match(_AC.missing())  # of inputs that may be older than the daemon
 _RETRIED = _AC.execution_failed() & _AC.asset_matches(RETRY_BUDGET.key, _AC.newly_updated()).since(
-    _AC.newly_requested()
+    _AC.newly_requested() | _AC.newly_updated()
 )
 _MAY = (
     ~_AC.any_deps_missing() & _AC.all_deps_blocking_checks_passed() & ~_AC.any_deps_in_progress() & ~_AC.in_progress()
@@ -68,7 +75,7 @@ ON_TRAINABLE_DATA = (
     (_NEW_INPUT | _FIRST | _RETRIED) & _MAY & _AC.all_deps_match(_AC.all_checks_match(_AC.check_passed()))
 ).with_label("a dataset that is sound and holds enough new samples")
 ON_CANDIDATE = ((_NEW_INPUT | _FIRST | _RETRIED) & _MAY).with_label("a new candidate, sound")
-ON_INPUTS = (_AC.any_deps_updated().since_last_handled() & _MAY).with_label("what it rests on is new")
+ON_INPUTS = ((_AC.any_deps_updated().since_last_handled() | _RETRIED) & _MAY).with_label("what it rests on is new")
 ON_GO_AHEAD = (
     (_AC.asset_matches(SELFPLAY_BUDGET.key, _AC.newly_updated()).since(_AC.newly_requested()) | _RETRIED)
     & ~_AC.in_progress()
@@ -98,63 +105,140 @@ def _sensor(name: str, *assets: str, lane: str) -> dg.AutomationConditionSensorD
     )
 
 
-def _ended_runs(instance: dg.DagsterInstance, config: Config) -> list[pauses.Ended]:
-    """The newest runs of a config that have ended, the last first."""
+def _ended_runs(instance: dg.DagsterInstance, config: Config) -> dict[str, list[pauses.Ended]]:
+    """By asset: the newest runs of a config that have ended, the last first."""
     wanted = dg.RunsFilter(
         tags={PARTITION_TAG: config.key}, statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
     )
     records = instance.get_run_records(filters=wanted, limit=_RUNS_SEEN)
-    records = sorted(records, key=lambda record: record.end_time or 0.0, reverse=True)
-    return [
-        pauses.Ended(record.dagster_run.run_id, record.end_time or 0.0, _has_crashed(instance, record.dagster_run))
-        for record in records
-    ]
+    found: dict[str, list[pauses.Ended]] = defaultdict(list)
+    for record in sorted(records, key=lambda record: record.end_time or 0.0, reverse=True):
+        for asset, end in _ends(instance, record.dagster_run).items():
+            found[asset].append(pauses.Ended(record.dagster_run.run_id, record.end_time or 0.0, end))
+    return found
 
 
-def _has_crashed(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Whether a run failed for another reason than a check that refused something."""
+def _ends(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dict[str, pauses.End]:
+    """How a run ended for each asset it wrote or was to write; what it did not come to is left out."""
+    assets = written(run)
     if run.status != dg.DagsterRunStatus.FAILURE:
-        return False
+        return dict.fromkeys(assets, pauses.End.SUCCESS)
+    events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
+    made = {key.path[-1] for entry in events if (key := entry.get_dagster_event().asset_key) is not None}
+    ends = dict.fromkeys(assets & made, pauses.End.SUCCESS)
     failures = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
-    errors = [entry.get_dagster_event().step_failure_data.error for entry in failures]
-    return not errors or any(error is None or error.cls_name != _CHECK_FAILED for error in errors)
+    for event in (entry.get_dagster_event() for entry in failures):
+        refused = any(name in _REFUSALS for name in _names(event.step_failure_data.error))
+        ends[_asset_of(event.step_key or "", assets)] = pauses.End.REFUSED if refused else pauses.End.CRASHED
+    if _was_interrupted(instance, run):
+        return ends | dict.fromkeys(assets - made, pauses.End.INTERRUPTED)
+    return ends if failures else ends | dict.fromkeys(assets - made, pauses.End.CRASHED)  # its process died
 
 
-@dg.sensor(name="budget_crashes", minimum_interval_seconds=60, default_status=dg.DefaultSensorStatus.RUNNING)
+def _asset_of(step: str, assets: Collection[str]) -> str:
+    """The asset whose step, or the step of whose check, this is."""
+    return max((asset for asset in assets if step.startswith(asset)), key=len, default=step)
+
+
+def _names(error: Any) -> Iterator[str | None]:
+    """Classes of an error and of what caused it."""
+    while error is not None:
+        yield error.cls_name
+        error = error.cause
+
+
+def _was_interrupted(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    failures = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
+    told = [entry.get_dagster_event().event_specific_data for entry in failures]
+    reasons = {data.failure_reason for data in told if isinstance(data, JobFailureData)}
+    return RunFailureReason.UNEXPECTED_TERMINATION in reasons
+
+
+@dg.sensor(
+    name="budget_crashes",
+    minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    target=dg.AssetSelection.assets("selfplay_plan"),
+)
 def budget_crashes(
     context: dg.SensorEvaluationContext, vault: VaultResource, settings: SettingsResource, alert: AlertResource
-) -> dg.SkipReason:
-    """Lets what crashed be tried again, and pauses a config after too many crashes in a row; starts nothing itself."""
+) -> dg.RunRequest | dg.SkipReason:
+    """Lets what crashed be tried again, and pauses a config after too many crashes of an asset in a row.
+
+    Whenever a pause begins or ends, also by hand, it asks for a new plan.
+    """
     loaded = settings.load()
     opened = vault.open(loaded)
-    handled: dict[str, str] = json.loads(context.cursor or "{}")
-    told: list[str] = []
+    cursor: dict[str, Any] = {"handled": {}, "paused": None} | json.loads(context.cursor or "{}")
+    budgets = _Budgets(context, opened, loaded, alert, cursor["handled"])
     for config in CONFIGS:
-        ended = _ended_runs(context.instance, config)
-        if not ended:
-            continue
-        pause = pauses.pause_of(opened, config)
-        newest = ended[0]
-        if pause is not None and pause.by == "crashes" and not newest.crashed:
-            pauses.resume(opened, config, f"run {newest.run} succeeded", by="success")
-            told.append(f"{config.key} goes on: a run succeeded")
-        budget = pauses.crash_budget(ended, loaded.crash, time.time())
-        if budget == pauses.Budget.NOTHING or pause is not None or handled.get(config.key) == newest.run:
-            continue
-        handled[config.key] = newest.run
-        if budget == pauses.Budget.RETRY:
-            event = dg.AssetMaterialization(
-                RETRY_BUDGET.key, partition=config.key, metadata={"crashed": dg.MetadataValue.dagster_run(newest.run)}
-            )
-            context.instance.report_runless_asset_event(event)
-            told.append(f"{config.key} may try again after run {newest.run}")
-        else:
-            reason = f"{loaded.crash.in_a_row} crashes in a row, the last in run {newest.run}"
-            pauses.pause(opened, config, reason, by="crashes")
-            alert.send(f"{config.key} pauses: {reason}", loaded, context.log)
-            told.append(f"{config.key} pauses: {reason}")
-    context.update_cursor(json.dumps(handled))
-    return dg.SkipReason("; ".join(told) or "no crash to deal with")
+        try:
+            budgets.deal_with(config)
+        except VaultError as error:  # damaged, or full: the other configs are dealt with all the same
+            budgets.told.append(f"{config.key}: {error}")
+    paused = sorted(budgets.paused)
+    context.update_cursor(json.dumps({"handled": cursor["handled"], "paused": paused}))
+    told = "; ".join(budgets.told) or "no crash to deal with"
+    if cursor["paused"] in (None, paused):
+        return dg.SkipReason(told)
+    return dg.RunRequest(tags={"rr/reason": f"paused now: {', '.join(paused) or 'nobody'}"})
+
+
+@dataclass
+class _Budgets:
+    """One tick of `budget_crashes`."""
+
+    context: dg.SensorEvaluationContext
+    vault: Vault
+    settings: Settings
+    alert: AlertResource
+    handled: dict[str, str]  # config/asset -> the crashed run that was dealt with last
+    told: list[str] = field(default_factory=list[str])
+    paused: list[str] = field(default_factory=list[str])
+
+    def deal_with(self, config: Config) -> None:
+        """Resume, retry or pause a config; raises VaultError."""
+        ended = _ended_runs(self.context.instance, config)
+        now = time.time()
+        budgets = {asset: pauses.crash_budget(runs, self.settings.crash, now) for asset, runs in ended.items()}
+        pause = pauses.pause_of(self.vault, config)
+        if pause is not None and pause.by == "crashes" and pauses.Budget.PAUSE not in budgets.values():
+            pauses.resume(self.vault, config, "what had crashed succeeded", by="success")
+            self.told.append(f"{config.key} goes on: what had crashed succeeded")
+            pause = None
+        for asset, budget in budgets.items():
+            newest, key = ended[asset][0].run, f"{config.key}/{asset}"
+            if pause is not None or budget is pauses.Budget.NOTHING or self.handled.get(key) == newest:
+                continue
+            if budget is pauses.Budget.PAUSE:
+                self.handled[key] = newest
+                self._pause(
+                    config, f"{self.settings.crash.in_a_row} crashes of {asset} in a row, the last in run {newest}"
+                )
+                pause = pauses.pause_of(self.vault, config)
+            elif self._may_retry(config, asset):
+                self.handled[key] = newest
+                self._retry(config, asset, newest)
+        if pause is not None:
+            self.paused.append(config.key)
+
+    def _pause(self, config: Config, reason: str) -> None:
+        self.told.append(f"{config.key} pauses: {reason}")
+        self.alert.send(self.told[-1], self.settings, self.context.log)  # first: a full disk may refuse the pause
+        pauses.pause(self.vault, config, reason, by="crashes")
+
+    def _may_retry(self, config: Config, asset: str) -> bool:
+        """Whether nobody is at it already, and it is not games of a config that rests."""
+        if (asset, config.key) in under_way(self.context.instance):
+            return False
+        return asset != "games_db" or not fleet.why_rests(self.vault, config, self.settings)
+
+    def _retry(self, config: Config, asset: str, run: str) -> None:
+        event = dg.AssetMaterialization(
+            RETRY_BUDGET.key, partition=config.key, metadata={"crashed": dg.MetadataValue.dagster_run(run)}
+        )
+        self.context.instance.report_runless_asset_event(event)
+        self.told.append(f"{config.key} may try {asset} again after run {run}")
 
 
 @dg.sensor(
@@ -194,6 +278,7 @@ def use_idle_gpu(
         found = gpus.read()
     except NoGpuError as error:
         return dg.SkipReason(str(error))
+    opened = vault.open(loaded)
     backoff = _after_launch(context, loaded)
     context.update_cursor(json.dumps(asdict(backoff)))
     least = min(found, key=lambda gpu: (gpu.use, -gpu.free_gb))
@@ -205,7 +290,9 @@ def use_idle_gpu(
         return dg.SkipReason(f"{least.name} is at {least.use:.0%}, a run for it is under way")
     if (left := backoff.until - time.time()) > 0:
         return dg.SkipReason(f"{backoff.failures} launches failed in a row: the next one in {left:.0f} s")
-    choice = fleet.choose_for_gpu(vault.open(loaded), loaded, free_gb=least.free_gb)
+    if not fleet.newest_plan(opened):
+        return dg.SkipReason("there is no plan yet")
+    choice = fleet.choose_for_gpu(opened, loaded, free_gb=least.free_gb)
     if choice is None:
         return dg.SkipReason("every config rests")
     request = dg.RunRequest(

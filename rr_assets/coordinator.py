@@ -36,23 +36,32 @@ def assets_of(run: DagsterRun, nodes: Collection[str]) -> set[str]:
     return {step.split(".")[0] for step in run.step_keys_to_execute or nodes}
 
 
-def writes(run: DagsterRun, asset: str) -> bool:
-    """Whether a run writes an asset, tagged (so it was launched) or not (so it was started directly)."""
-    return writes_tag(asset) in run.tags or asset in assets_of(run, ())
+def written(run: DagsterRun) -> set[str]:
+    """Names of the assets a run writes, whether it was launched, so tagged, or started directly."""
+    prefix = writes_tag("")
+    return assets_of(run, ()) | {tag.removeprefix(prefix) for tag in run.tags if tag.startswith(prefix)}
 
 
-def configs_under_way(instance: DagsterInstance, asset: str) -> set[str]:
-    """Configs for which a run that writes `asset` has not ended."""
+def under_way(instance: DagsterInstance) -> set[tuple[str, str]]:
+    """(asset, config) of all runs that have not ended."""
     runs = instance.get_runs(filters=RunsFilter(statuses=list(UNDER_WAY)))
-    return {run.tags[PARTITION_TAG] for run in runs if PARTITION_TAG in run.tags and writes(run, asset)}
+    return {(asset, run.tags[PARTITION_TAG]) for run in runs if PARTITION_TAG in run.tags for asset in written(run)}
 
 
 class TaggingRunCoordinator(QueuedRunCoordinator):
     """A queued coordinator that tags each run before it is queued; dagster.yaml limits runs by these tags."""
 
     def submit_run(self, context: SubmitRunContext) -> DagsterRun:
-        """Tag and queue a run."""
+        """Tag and queue a run; raises what the instance's storage raises."""
         run = context.dagster_run
+        self._make_pools(run)
         nodes = self._instance.get_job_snapshot(run.job_snapshot_id).node_names if run.job_snapshot_id else ()
         self._instance.add_run_tags(run.run_id, run_tags(assets_of(run, nodes), run.tags.get(PARTITION_TAG)))
         return super().submit_run(context)
+
+    def _make_pools(self, run: DagsterRun) -> None:
+        """Make the pools of a run before the queue looks: at its first look those it does not know hold nobody back."""
+        pools = set(run.run_op_concurrency.all_pools or ()) if run.run_op_concurrency else set[str]()
+        storage = self._instance.event_log_storage
+        for pool in pools - {limit.name for limit in storage.get_pool_limits()}:
+            storage.initialize_concurrency_limit_to_default(pool)

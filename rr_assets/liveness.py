@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import dagster as dg
 import typer
 
-from rr_assets.coordinator import PARTITION_TAG, UNDER_WAY, writes
+from rr_assets.coordinator import PARTITION_TAG, UNDER_WAY, written
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.errors import EngineError
 from rr_engine.render.table import columns
@@ -51,7 +51,7 @@ def _row(
 ) -> dict[str, Any]:
     """A row of the table; `runs` are those of the config, the newest first."""
     event = _last_event(instance, config, wait.asset)
-    run = next((run for run in runs if writes(run.dagster_run, wait.asset)), None)
+    run = next((run for run in runs if wait.asset in written(run.dagster_run)), None)
     waits_for = wait.waits_for
     since = None if wait.since is None else _told(datetime.fromisoformat(wait.since).timestamp())
     if run is not None and run.dagster_run.status in UNDER_WAY:

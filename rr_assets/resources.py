@@ -1,5 +1,6 @@
 """Resources: vault, settings, GPUs and alerts, as a run or sensor gets them."""
 
+import http.client
 import shlex
 import subprocess
 import urllib.request
@@ -14,7 +15,7 @@ from rr_engine import settings
 from rr_engine.errors import EngineError
 from rr_engine.vault import Vault
 
-_ALERT_S = 30  # seconds that a command or URL has to take an alert
+_ALERT_S = 5  # seconds that a command or URL has to take an alert
 
 
 class SettingsResource(dg.ConfigurableResource[settings.Settings]):
@@ -93,5 +94,5 @@ class AlertResource(dg.ConfigurableResource[None]):
                     pass
             elif target:
                 subprocess.run([*shlex.split(target), text], check=True, timeout=_ALERT_S, capture_output=True)
-        except (OSError, ValueError, subprocess.SubprocessError) as error:
+        except (OSError, ValueError, http.client.HTTPException, subprocess.SubprocessError) as error:
             log.warning(f"the alert did not reach {target}: {error}")

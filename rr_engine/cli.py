@@ -297,7 +297,8 @@ def crown(
     from rr_engine.vault import Vault
 
     pointer = crowning.crown_by_hand(Vault.open(), Config.parse(config), checkpoint, reason, load())
-    typer.echo(f"generation {pointer.number} of {config} is {pointer.sha256[:12]}; the next games use it")
+    follows = "the next games use it" if pointer.facts["proven"] else "it is not proven: the heuristic makes the games"
+    typer.echo(f"generation {pointer.number} of {config} is {pointer.sha256[:12]}; {follows}")
 
 
 @bench.command("engine")

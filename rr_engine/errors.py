@@ -52,6 +52,10 @@ class VaultError(EngineError):
     """An artefact, card or pointer is missing, damaged or misplaced."""
 
 
+class DiskFullError(VaultError):
+    """There is no room for what was to be made; nothing is wrong with what is there."""
+
+
 class TransferError(VaultError):
     """The way to the store failed, not its content: trying again can help."""
 

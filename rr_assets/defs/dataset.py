@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from rr_assets import automation, metadata
+from rr_assets.coordinator import under_way
 from rr_assets.defs.games import games_db
 from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import SettingsResource, VaultResource
@@ -30,7 +31,8 @@ def npz_dataset(
 ) -> dg.MaterializeResult:
     """The training window as one NPZ file without pickle, made by replaying games; `training.window` has its schema."""
     loaded = settings.load()
-    made = dataset.make_dataset(vault.open(loaded), Config.parse(context.partition_key), loaded)
+    trains = ("checkpoint", context.partition_key) in under_way(context.instance)
+    made = dataset.make_dataset(vault.open(loaded), Config.parse(context.partition_key), loaded, trains=trains)
     return dg.MaterializeResult(
         metadata={**metadata.of_facts(made.facts), **metadata.of_card(made.card)},
         data_version=dg.DataVersion(made.card.sha256),

@@ -10,7 +10,6 @@ from typing import Any
 from rr_engine.settings import RegressionSettings
 
 Result = Mapping[str, Any]  # `MatchResult.to_json`
-_CRITICAL_IN_A_ROW = 3
 
 
 class Level(IntEnum):
@@ -42,14 +41,14 @@ def measured(elo: float, games: int, settings: RegressionSettings) -> Level:
 def judge_duels(duels: Sequence[Result], settings: RegressionSettings) -> Regression:
     """Of candidates that met their champion, the newest last: the level of the newest, worse for those before it.
 
-    Two regressions in a row count one step worse, three and more are critical.
+    Two regressions in a row count one step worse, from `in_a_row` on they are critical.
     """
     if not duels:
         return Regression(Level.NONE, "no match against a champion")
     levels = [measured(duel["elo"], duel["games"], settings) for duel in duels]
     in_a_row = next((count for count, level in enumerate(reversed(levels)) if not level), len(levels))
     level = levels[-1]
-    if in_a_row >= _CRITICAL_IN_A_ROW:
+    if in_a_row >= settings.in_a_row:
         level = Level.CRITICAL
     elif in_a_row > 1:
         level = Level(min(level + 1, Level.CRITICAL))

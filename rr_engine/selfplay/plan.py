@@ -21,7 +21,6 @@ class ConfigFacts:
     """What is known of one config when the plan is made."""
 
     config: str
-    games: int = 0  # in the games database
     games_age_hours: float | None = None  # since the newest; None: there are none
     generation_lag: int = 0  # champions since the newest game's
     samples_new: int = 0  # that no training has seen
@@ -37,6 +36,7 @@ class ConfigFacts:
     blocked: int = 0  # datasets in a row, up to the newest, that a blocking check refuses
     blocked_by: str = ""  # why the newest is refused
     rests: str = ""  # why the config is to play nothing; empty: it plays
+    plays: bool = False  # a run for its games is queued or under way
     due: str = ""  # what calls for games: a name, the same for the same cause; empty: nothing does
     was_granted: str = ""  # the cause that games were last granted for
     granted_at: str = ""  # when; UTC, ISO 8601
@@ -53,6 +53,7 @@ class PlanRow:
     simulations: int  # per move, of a full search
     cheap_simulations: int  # per move, of a cheap search
     temperature: float
+    exploration: float  # what the temperature was multiplied by
     opponent: str  # in part of a champion's games
     priority: float  # from 0 to 1, before floor and cap
     throttled: bool  # fewer games, each with more simulations
@@ -66,24 +67,19 @@ class PlanRow:
         return asdict(self)
 
 
-_UNCERTAIN_ELO = 200.0  # half-width of an interval that counts as knowing nothing
-_FAST_ELO = 100.0  # Elo per day that count as full speed
-_THROTTLE = 2  # times fewer games, with so many times the simulations
-
-
 def _terms(facts: ConfigFacts, settings: Settings) -> dict[str, tuple[float, float]]:
     """name -> (term in [0, 1], weight)."""
     plan, age, width = settings.plan, facts.games_age_hours, facts.elo_half_width
     old = 1.0 if age is None else age / plan.stale_hours
     behind = facts.generation_lag / settings.dataset.max_generations
-    speed = (facts.elo_per_day - facts.elo_per_day_error) / _FAST_ELO  # as far as it is certain
+    speed = (facts.elo_per_day - facts.elo_per_day_error) / plan.fast_elo  # as far as it is certain
     missing = 1 - facts.samples_new / facts.samples_wanted
     return {
         "staleness": (_bounded(max(old, behind)), plan.weight_staleness),
         "velocity": (_bounded(speed), plan.weight_velocity),
         "curriculum": (_bounded(_weight(facts, settings)), plan.weight_curriculum),
         "deficit": (_bounded(missing), plan.weight_deficit),
-        "uncertainty": (1.0 if width is None else _bounded(width / _UNCERTAIN_ELO), plan.weight_uncertainty),
+        "uncertainty": (1.0 if width is None else _bounded(width / plan.uncertain_elo), plan.weight_uncertainty),
     }
 
 
@@ -127,8 +123,8 @@ def _row(
     selfplay, quality = settings.selfplay, facts.quality
     limit = settings.quality.recover_at if facts.was_throttled else settings.quality.throttle_below
     throttled = quality is not None and quality < limit
-    times = _THROTTLE if throttled else 1
-    grants = share > 0 and facts.due not in ("", facts.was_granted)
+    times = settings.quality.throttle_times if throttled else 1
+    grants = share > 0 and not facts.plays and facts.due not in ("", facts.was_granted)
     return PlanRow(
         config=facts.config,
         share=share,
@@ -136,6 +132,7 @@ def _row(
         simulations=selfplay.simulations * times,
         cheap_simulations=selfplay.cheap_simulations * times,
         temperature=selfplay.temperature * facts.exploration,
+        exploration=facts.exploration,
         opponent=facts.opponent,
         priority=priority,
         throttled=throttled,
@@ -213,7 +210,8 @@ def _reason(
     if boost > 1:
         told.append(f"share x{boost:g}, {facts.blocked} refused in a row: {facts.blocked_by}")
     if throttled:
-        told.append(f"quality {facts.quality:.2f}: 1/{_THROTTLE} of the games at {_THROTTLE} times the simulations")
+        times = settings.quality.throttle_times
+        told.append(f"quality {facts.quality:.2f}: 1/{times} of the games at {times} times the simulations")
     if facts.quality is not None and facts.quality < 1:
         told.append(f"weight {_weight(facts, settings):.2f} at quality {facts.quality:.2f}")
     if facts.exploration > 1:

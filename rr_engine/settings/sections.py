@@ -159,6 +159,7 @@ class RegressionSettings(Section):
     """From how many Elo on somebody has become weaker, and how much."""
 
     games: Count = 50  # that a difference must rest on
+    in_a_row: Count = 3  # of candidates that count as critical, however small each is
     minor: Amount = 20.0  # Elo
     moderate: Amount = 35.0  # Elo
     severe: Amount = 50.0  # Elo; a candidate's next training starts from the champion again
@@ -177,7 +178,8 @@ class QualitySettings(Section):
     """What the quality of games to learn from, between 0 and 1, brings about."""
 
     gate: Share = 0.5  # nothing is trained on less
-    throttle_below: Share = 0.6  # from here on half as many games are played, with twice the simulations,
+    throttle_below: Share = 0.6  # from here on fewer games are played, with more simulations each,
+    throttle_times: Count = 2  # so many times,
     recover_at: Share = 0.8  # until the quality is back here
 
     def __post_init__(self) -> None:
@@ -200,6 +202,8 @@ class PlanSettings(Section):
     weight_curriculum: Amount = 1.0
     weight_deficit: Amount = 1.0
     weight_uncertainty: Amount = 1.0
+    fast_elo: Amount = 100.0  # Elo a day at which velocity is 1
+    uncertain_elo: Amount = 200.0  # half-width of the champion's interval at which uncertainty is 1
     stale_hours: Amount = 24.0  # hours since the last games at which staleness is 1
     stuck_hours: Amount = 1.0  # hours after which games that no dataset took, or that never came, call for new ones
     blocked_factor: Factor = 1.5  # times the share of a config for each dataset in a row that is refused,

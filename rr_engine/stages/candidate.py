@@ -54,6 +54,7 @@ def make_candidate(
     from rr_engine.nn.evaluator import best_device
     from rr_engine.training.train import Listeners, train
 
+    vault.demand_room()
     data = dataset.newest_dataset(vault, config)
     window = dataset.load_dataset(vault, data)
     start = starting_card(vault, config, settings)

@@ -51,7 +51,9 @@ def decide(vault: Vault, config: Config, settings: Settings) -> Crowned:
         return _told("kept", "the candidate is the champion already", champion.pointer)
     verdict = judge(
         results,
-        champion_results=None if champion is None else _champion_results(vault, config, champion.card.sha256),
+        champion_results=None
+        if champion is None
+        else evaluations.champion_results(vault, config, champion.card.sha256) or {},
         seats=config.players,
         gate=settings.gate,
         min_distinct=settings.match.min_distinct,
@@ -114,13 +116,6 @@ def _told(decision: str, reason: str, pointer: Pointer) -> Crowned:
         "proven": pointer.facts["proven"],
     }
     return Crowned(decision, reason, pointer, facts)
-
-
-def _champion_results(vault: Vault, config: Config, sha256: str) -> Mapping[str, Mapping[str, Any]]:
-    results = evaluations.champion_results(vault, config, sha256)
-    if results is None:
-        raise DataError(f"champion {sha256[:12]} of {config.key} was never evaluated")
-    return results
 
 
 def check_champion(vault: Vault, config: Config) -> tuple[dict[str, Any], list[str]]:

@@ -21,20 +21,11 @@ def curriculum_of(vault: Vault, config: Config) -> CurriculumState:
 
 
 def move_on(vault: Vault, config: Config, settings: CurriculumSettings) -> tuple[Card, CurriculumState]:
-    """Take the newest evaluation into account; raises DataError if there is none."""
+    """Take every evaluation into account that was not yet; raises DataError if there was never one."""
     card = evaluations.newest_matches(vault, config)
-    pointer = vault.pointer(config.key)
-    evaluation = Evaluation(
-        candidate=card.facts["candidate"],
-        seats=config.players,
-        champion=-1 if pointer is None else pointer.number,
-        promoted=pointer is not None and pointer.sha256 == card.facts["candidate"],
-        results={
-            name: (result["wins"], result["games"]) for name, result in card.facts["results"].items() if name in STAGES
-        },
-    )
-    before = curriculum_of(vault, config)
-    after = advance(before, evaluation, settings)
+    before = after = curriculum_of(vault, config)
+    for news in _not_seen(vault, config):
+        after = advance(after, _evaluation(vault, config, news), settings)
     facts = {"state": after.facts(), "changed": after != before}
     kept = vault.put(
         KIND,
@@ -48,6 +39,26 @@ def move_on(vault: Vault, config: Config, settings: CurriculumSettings) -> tuple
         facts=facts,
     )
     return kept, after
+
+
+def _not_seen(vault: Vault, config: Config) -> list[Card]:
+    """Evaluations after the last one that a state rests on, the oldest first."""
+    cards = vault.cards(evaluations.MATCHES_KIND, config.key)
+    seen = {parent for state in vault.cards(KIND, config.key)[-1:] for parent in state.parents}
+    known = [index for index, card in enumerate(cards) if card.sha256 in seen]
+    return cards[known[-1] + 1 :] if known else cards
+
+
+def _evaluation(vault: Vault, config: Config, card: Card) -> Evaluation:
+    pointers = vault.pointers(config.key)
+    results = {name: (result["wins"], result["games"]) for name, result in card.facts["results"].items()}
+    return Evaluation(
+        candidate=card.facts["candidate"],
+        seats=config.players,
+        champion=pointers[-1].number if pointers else -1,
+        promoted=any(pointer.facts.get("matches") == card.sha256 for pointer in pointers),
+        results={name: result for name, result in results.items() if name in STAGES},
+    )
 
 
 def check_curriculum(state: CurriculumState, settings: CurriculumSettings) -> list[str]:

@@ -50,14 +50,15 @@ def samples_wanted(config: Config, settings: DatasetSettings) -> int:
     return max(1, round(settings.min_new_samples * factor))
 
 
-def make_dataset(vault: Vault, config: Config, settings: Settings) -> DatasetMade:
+def make_dataset(vault: Vault, config: Config, settings: Settings, *, trains: bool = False) -> DatasetMade:
     """Build the window from the newest games that are young enough, in hours and generations.
 
     Every game is replayed first, whatever checks have said of it: a run may have been stopped before its check, and a
     check that failed does not take its games away. A shard with a bad game is left out as a whole and named in the
-    facts. What the checks will judge is measured here and stands on the card, for the plan to read. Raises DataError
-    if no game is left.
+    facts. What the checks will judge is measured here and stands on the card, for the plan to read. `trains` says that
+    a training is queued or under way. Raises DataError if no game is left.
     """
+    vault.demand_room()
     limits = settings.dataset
     shards = vault.cards(games.KIND, config.key)
     if not shards:
@@ -78,7 +79,11 @@ def make_dataset(vault: Vault, config: Config, settings: Settings) -> DatasetMad
     chosen = _Chosen(vault)
     limit = window_size(config, sum(card.facts["decisions"] for card in shards), limits)
     window = build_window(chosen.records(usable), max_samples=limit, silent_share=limits.silent_share)
-    facts = {**_facts(window, shards, chosen, now), **_readiness(vault, config, limits, window, shards, chosen)}
+    made = _samples_made(window, shards, chosen)
+    facts = {
+        **_facts(window, shards, chosen, now),
+        **_readiness(vault, config, limits, window, made, trains=trains),
+    }
     card = vault.put(
         KIND,
         config.key,
@@ -123,27 +128,37 @@ class _Chosen:
 
 
 def _readiness(
-    vault: Vault, config: Config, settings: DatasetSettings, window: Window, shards: list[Card], chosen: _Chosen
+    vault: Vault, config: Config, settings: DatasetSettings, window: Window, made: int, *, trains: bool
 ) -> dict[str, Any]:
-    """What a training needs to know: samples made, how many of them are new, and how often samples were seen.
-
-    Refused shards count as not made.
-    """
-    refused = {shard["shard"] for shard in chosen.refused}
-    decisions = sum(card.facts["decisions"] for card in shards if card.sha256 not in refused)
-    made = round(decisions * window.samples / int(window.decisions.sum()))  # forced and silent decisions are no samples
-    trained = vault.cards(CHECKPOINT_KIND, config.key)
-    before = vault.card(KIND, config.key, trained[-1].facts["dataset"]).facts.get("samples_made", 0) if trained else 0
-    seen = sum(card.facts["samples_trained"] for card in trained)
+    """What a training needs to know: how many of the samples made are new, and how often samples were seen."""
+    seen = sum(card.facts["samples_trained"] for card in vault.cards(CHECKPOINT_KIND, config.key))
     champion = champion_of(vault, config)
     generation = -1 if champion is None else champion.pointer.number
     return {
         "samples_made": made,
-        "samples_new": max(0, made - before),
+        "samples_new": max(0, made - _samples_taken(vault, config, trains=trains)),
         "samples_wanted": samples_wanted(config, settings),
         "replay_ratio": round(seen / made, 4),
+        "replay_ratio_next": round((seen + window.samples) / made, 4),  # after one more pass
         "generation_lag": generation - int(window.generation.max()),
     }
+
+
+def _samples_made(window: Window, shards: list[Card], chosen: _Chosen) -> int:
+    """Samples that all games would give, about; refused shards count as not made."""
+    refused = {shard["shard"] for shard in chosen.refused}
+    decisions = sum(card.facts["decisions"] for card in shards if card.sha256 not in refused)
+    return round(decisions * window.samples / int(window.decisions.sum()))  # forced and silent decisions are no samples
+
+
+def _samples_taken(vault: Vault, config: Config, *, trains: bool) -> int:
+    """Samples there were for the newest training: one that is under way has the newest dataset so far."""
+    datasets, trained = vault.cards(KIND, config.key), vault.cards(CHECKPOINT_KIND, config.key)
+    if trains and datasets:
+        return datasets[-1].facts.get("samples_made", 0)
+    if not trained:
+        return 0
+    return vault.card(KIND, config.key, trained[-1].facts["dataset"]).facts.get("samples_made", 0)
 
 
 def _facts(window: Window, shards: list[Card], chosen: _Chosen, now: datetime) -> dict[str, Any]:
@@ -241,14 +256,15 @@ def blocked(card: Card, settings: Settings) -> list[str]:
 
 def unready(facts: Mapping[str, Any], settings: DatasetSettings) -> list[str]:
     """Why a training has to wait for more games, by the facts of its dataset; waiting is no fault."""
-    reasons = _missing(facts, "samples_new", "samples_wanted", "replay_ratio")
+    reasons = _missing(facts, "samples_new", "samples_wanted", "replay_ratio", "replay_ratio_next")
     if reasons:
         return reasons
     if facts["samples_new"] < facts["samples_wanted"]:
         reasons.append(f"{facts['samples_new']} new samples of {facts['samples_wanted']}")
-    if facts["replay_ratio"] >= settings.max_replay_ratio:
+    if facts["replay_ratio_next"] > settings.max_replay_ratio:
         reasons.append(
-            f"samples were seen {facts['replay_ratio']:.1f} times, {settings.max_replay_ratio:g} is the most"
+            f"samples were seen {facts['replay_ratio']:.1f} times, one more pass would exceed "
+            f"{settings.max_replay_ratio:g}"
         )
     return reasons
 

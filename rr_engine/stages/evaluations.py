@@ -49,9 +49,10 @@ def regression_of(vault: Vault, config: Config, sha256: str, settings: Regressio
     until = cards[: own[-1] + 1]
     if CHAMPION not in until[-1].facts["results"]:
         return judge_duels([], settings)
-    return judge_duels(
-        [card.facts["results"][CHAMPION] for card in until if CHAMPION in card.facts["results"]], settings
-    )
+    newest = {
+        card.facts["candidate"]: card.facts["results"].get(CHAMPION) for card in until
+    }  # who is rated twice counts once
+    return judge_duels([duel for duel in newest.values() if duel is not None], settings)
 
 
 def predecessor_of(vault: Vault, config: Config) -> Card | None:

@@ -10,6 +10,7 @@ from itertools import takewhile
 from typing import Any
 
 from rr_engine.boards import CONFIGS, Config
+from rr_engine.errors import DataError, VaultError
 from rr_engine.nn.features import FEATURE_VERSION
 from rr_engine.players.stored import KIND as CHECKPOINT_KIND
 from rr_engine.players.stored import Champion, champion_of
@@ -59,7 +60,6 @@ def facts_of(
     newest = max((card.facts["generation"] for card in shards), default=-1)
     return ConfigFacts(
         config=config.key,
-        games=sum(card.rows for card in shards),
         games_age_hours=hours_since(shards[-1].created, now) if shards else None,
         generation_lag=max(0, -1 - newest if champion is None else champion.pointer.number - newest),
         samples_new=datasets[-1].facts.get("samples_new", 0) if datasets else 0,
@@ -74,7 +74,8 @@ def facts_of(
         was_throttled=bool(before.get("throttled")),
         blocked=len(refused),
         blocked_by=refused[0][0] if refused else "",
-        rests=_rests(vault, config, settings),
+        rests=why_rests(vault, config, settings),
+        plays=plays,
         due=_due(shards, datasets, settings, now),
         was_granted="" if not plays and _came_to_nothing(before, shards, settings, now) else before.get("granted", ""),
         granted_at=before.get("granted_at", ""),
@@ -91,10 +92,20 @@ def _quality(vault: Vault, config: Config, datasets: Sequence[Card]) -> float | 
     return max(measured)[1]["score"] if measured else None
 
 
-def _rests(vault: Vault, config: Config, settings: Settings) -> str:
+def _facts_or_rest(
+    vault: Vault, config: Config, settings: Settings, now: datetime, before: Mapping[str, Any], *, plays: bool
+) -> ConfigFacts:
+    """As `facts_of`; a config whose cards are damaged rests, and the others go on."""
+    try:
+        return facts_of(vault, config, settings, now, before, plays=plays)
+    except (VaultError, DataError) as error:
+        return ConfigFacts(config.key, rests=f"what is known of it cannot be read: {error}")
+
+
+def why_rests(vault: Vault, config: Config, settings: Settings) -> str:
     """Why a config is to play nothing now; empty if it plays."""
     capacity = vault.capacity()
-    if not capacity.allows_games:
+    if not capacity.allows_more:
         return capacity.reason
     pause = pauses.pause_of(vault, config)
     if pause is not None:
@@ -146,7 +157,7 @@ def plan_fleet(
     now = datetime.now(UTC)
     before = newest_plan(vault)
     facts = [
-        facts_of(vault, config, settings, now, before.get(config.key, {}), plays=config.key in playing)
+        _facts_or_rest(vault, config, settings, now, before.get(config.key, {}), plays=config.key in playing)
         for config in CONFIGS
     ]
     rows = tuple(make_plan(facts, settings))
@@ -187,16 +198,23 @@ def selfplay_order(vault: Vault, config: Config, settings: Settings) -> Selfplay
     row = newest_plan(vault).get(config.key)
     ordered = settings.selfplay
     if row is not None:
-        followed = ("temperature", "opponent", "simulations", "cheap_simulations")
-        ordered = replace(ordered, **{name: row[name] for name in followed})
+        times = settings.quality.throttle_times if row["throttled"] else 1
+        ordered = replace(
+            ordered,
+            opponent=row["opponent"],
+            temperature=ordered.temperature * row["exploration"],
+            simulations=ordered.simulations * times,
+            cheap_simulations=ordered.cheap_simulations * times,
+        )
     if ordered.games == 0:
         ordered = replace(ordered, games=row["games"] if row is not None and row["games"] else ordered.unplanned_games)
     return ordered
 
 
 def choose_for_gpu(vault: Vault, settings: Settings, *, free_gb: float) -> Choice | None:
-    """What a GPU with so much free memory should play by the newest plan; None if all rest or nothing is planned."""
-    champions = {config.key: champion_of(vault, config) for config in CONFIGS}
+    """What a GPU with so much free memory should play by the newest plan; None if all rest, by the plan or since."""
+    playing = [config for config in CONFIGS if not _rests_now(vault, config, settings)]
+    champions = {config.key: champion_of(vault, config) for config in playing}
     usable = [
         key
         for key, champion in champions.items()
@@ -204,7 +222,15 @@ def choose_for_gpu(vault: Vault, settings: Settings, *, free_gb: float) -> Choic
     ]
     games_at_once = settings.selfplay.games_at_once
     needs = {config.key: memory_gb(config, settings.network, games_at_once) for config in CONFIGS}
-    return choose(newest_plan(vault).values(), free_gb=free_gb, needs_gb=needs, usable=usable)
+    plan = [row for key, row in newest_plan(vault).items() if key in champions]
+    return choose(plan, free_gb=free_gb, needs_gb=needs, usable=usable)
+
+
+def _rests_now(vault: Vault, config: Config, settings: Settings) -> bool:
+    try:
+        return bool(why_rests(vault, config, settings))
+    except (VaultError, DataError):
+        return True
 
 
 def check_plan(plan: Mapping[str, Mapping[str, Any]], settings: Settings) -> list[str]:

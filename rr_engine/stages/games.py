@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from rr_engine.boards import Config
-from rr_engine.errors import DataError, VaultError
+from rr_engine.errors import DataError
 from rr_engine.players import Player, player
 from rr_engine.players.stored import champion_of, selfplay_player
 from rr_engine.records import shard
@@ -51,11 +51,9 @@ def make_games(
 
     Their seeds are claimed in the vault first, behind all that were ever claimed, so no two runs make the same games,
     whoever started them and even at once. The claim holds what was ordered, and `batch`, a name for the run; shards
-    name their claim. Raises VaultError, before anything is claimed, where the disk is too full to produce.
+    name their claim. Raises DiskFullError, before anything is claimed, where there is no room.
     """
-    capacity = vault.capacity()
-    if not capacity.allows_games:
-        raise VaultError(capacity.reason)
+    vault.demand_room()
     agent, opponent, generation, parents = selfplay_agents(vault, config, settings)
     order = settings.selfplay
     ordered = {"batch": batch, "player": agent.name, "player_hash": agent.digest, "order": asdict(order)}

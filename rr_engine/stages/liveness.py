@@ -21,7 +21,6 @@ class Wait:
     """What an asset of a config waits for."""
 
     asset: str
-    left: str | None  # when it last left something in the vault, UTC; None: never
     waits_for: str
     since: str | None  # UTC; None: always
 
@@ -62,32 +61,32 @@ def _follows(asset: str, own: Card | Pointer | None, source: Card | None, what: 
     """An asset that is made whenever its source is new."""
     left = None if own is None else own.created
     if source is None:
-        return Wait(asset, left, f"{what}, the first", None)
-    return Wait(asset, left, what, left) if done else Wait(asset, left, DUE, source.created)
+        return Wait(asset, f"{what}, the first", None)
+    return Wait(asset, what, left) if done else Wait(asset, DUE, source.created)
 
 
 def _games(vault: Vault, config: Config, settings: Settings, made: Card | None) -> Wait:
     left = None if made is None else made.created
     plan = fleet.newest_plan_card(vault)
     if plan is None:
-        return Wait("games_db", left, "the first plan", None)
+        return Wait("games_db", "the first plan", None)
     row = fleet.newest_plan(vault)[config.key]
     facts = fleet.facts_of(vault, config, settings, datetime.now(UTC), row)
     pause = pauses.pause_of(vault, config)
     if facts.rests:
-        return Wait("games_db", left, facts.rests, plan.created if pause is None else pause.since)
+        return Wait("games_db", facts.rests, plan.created if pause is None else pause.since)
     if facts.due == "":
-        return Wait("games_db", left, "a dataset that takes the newest games", left)
+        return Wait("games_db", "a dataset that takes the newest games", left)
     if row["granted"] == facts.due:
-        return Wait("games_db", left, DUE, plan.created)
-    return Wait("games_db", left, "the plan's go-ahead", plan.created)
+        return Wait("games_db", DUE, row["granted_at"])
+    return Wait("games_db", "the plan's go-ahead", plan.created)
 
 
 def _training(candidate: Card | None, data: Card | None, settings: Settings) -> Wait:
     left = None if candidate is None else candidate.created
     if data is None:
-        return Wait("checkpoint", left, "a dataset, the first", None)
+        return Wait("checkpoint", "a dataset, the first", None)
     if candidate is not None and candidate.facts["dataset"] == data.sha256:
-        return Wait("checkpoint", left, "a new dataset", left)
+        return Wait("checkpoint", "a new dataset", left)
     reasons = dataset.blocked(data, settings) or dataset.unready(data.facts, settings.dataset)
-    return Wait("checkpoint", left, "; ".join(reasons) or DUE, data.created)
+    return Wait("checkpoint", "; ".join(reasons) or DUE, data.created)

@@ -25,13 +25,22 @@ class Pause:
     by: str  # who paused it: `crashes`, or `hand`
 
 
+class End(StrEnum):
+    """How a run ended for one asset of a config."""
+
+    SUCCESS = "success"
+    REFUSED = "refused"  # by a check, or for want of room: an answer
+    INTERRUPTED = "interrupted"  # by whoever stopped the platform
+    CRASHED = "crashed"
+
+
 @dataclass(frozen=True)
 class Ended:
     """A run of a config that has ended."""
 
     run: str
     at: float  # seconds since 1970
-    crashed: bool  # it failed, and not because a check refused something
+    end: End
 
 
 class Budget(StrEnum):
@@ -43,14 +52,15 @@ class Budget(StrEnum):
 
 
 def crash_budget(ended: Sequence[Ended], settings: CrashSettings, now: float) -> Budget:
-    """What the runs of a config, newest first, call for: after a crash another try, each later than the one before it.
+    """What the runs for one asset, newest first, call for: after a crash another try, each later than the one before.
 
-    After `in_a_row` crashes the config is to pause.
+    After `in_a_row` crashes the config is to pause. An interruption is tried again too, and does not count.
     """
-    crashes = len(list(takewhile(lambda run: run.crashed, ended)))
+    failed = list(takewhile(lambda run: run.end in (End.CRASHED, End.INTERRUPTED), ended))
+    crashes = sum(run.end is End.CRASHED for run in failed)
     if crashes >= settings.in_a_row:
         return Budget.PAUSE
-    if crashes and now - ended[0].at >= settings.first_wait_s * 2 ** (crashes - 1):
+    if failed and now - failed[0].at >= settings.first_wait_s * 2 ** max(0, crashes - 1):
         return Budget.RETRY
     return Budget.NOTHING
 

@@ -62,6 +62,7 @@ def rate_candidate(
     A champion meets its predecessor once more: the match that crowned it was one of many. Anchors meet each other once:
     everyone stands on them, and a candidate that never loses to one says little of it.
     """
+    vault.demand_room()
     card = newest_candidate(vault, config)
     candidate = match_player(vault, card, settings)
     champion = champion_of(vault, config)

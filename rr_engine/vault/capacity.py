@@ -25,8 +25,8 @@ class Capacity:
     reason: str
 
     @property
-    def allows_games(self) -> bool:
-        """Whether new games may be made."""
+    def allows_more(self) -> bool:
+        """Whether anything new may be produced."""
         return self.level in (Level.FREE, Level.WARN)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from rr_engine.errors import VaultError
+from rr_engine.errors import DiskFullError, VaultError
 from rr_engine.settings import VaultSettings
 from rr_engine.vault.backends import Backend, Digest, LocalBackend, ObjectBackend, digest_of
 from rr_engine.vault.capacity import Capacity, Level, capacity_of
@@ -205,6 +205,12 @@ class Vault:
         """How full the disk below the vault is, and what that allows; an object store is never full."""
         return capacity_of(self.url, self._backend.used_share(), self._settings)
 
+    def demand_room(self) -> None:
+        """For whoever is about to produce something: raises DiskFullError where the disk is too full for that."""
+        capacity = self.capacity()
+        if not capacity.allows_more:
+            raise DiskFullError(capacity.reason)
+
     def _find(self, kind: str, config: str, sha256: str) -> Card | None:
         """The newest card of an artefact; there are few editions, and none is missing before the last."""
         check_place(kind, config, sha256)
@@ -250,7 +256,7 @@ class Vault:
     def _refuse_when_full(self) -> None:
         capacity = self.capacity()
         if capacity.level == Level.REFUSE:
-            raise VaultError(capacity.reason)
+            raise DiskFullError(capacity.reason)
 
 
 def _mismatch(backend: Backend, card: Card, found: Digest | None) -> VaultError:

@@ -8,28 +8,35 @@ import pytest
 
 from rr_engine.boards import Config
 from rr_engine.settings import CrashSettings
-from rr_engine.stages.pauses import Budget, Ended, crash_budget, pause, pause_of, resume
+from rr_engine.stages.pauses import Budget, End, Ended, crash_budget, pause, pause_of, resume
 from rr_engine.vault import Vault
 
 HEX, SQUARE = Config.parse("hex8_2p"), Config.parse("square8_2p")
 SETTINGS = CrashSettings()
 
 
-def _ended(*crashed: bool) -> list[Ended]:
+OK, NO, STOP, CRASH = End.SUCCESS, End.REFUSED, End.INTERRUPTED, End.CRASHED
+
+
+def _ended(*ends: End) -> list[Ended]:
     """The newest first, at time 0."""
-    return [Ended(str(number), 0.0, each) for number, each in enumerate(crashed)]
+    return [Ended(str(number), 0.0, end) for number, end in enumerate(ends)]
 
 
 @pytest.mark.parametrize(
     ("ended", "now", "budget"),
     [
         (_ended(), 1e6, Budget.NOTHING),
-        (_ended(False, True, True, True), 1e6, Budget.NOTHING),
-        (_ended(True), 59, Budget.NOTHING),
-        (_ended(True), 60, Budget.RETRY),
-        (_ended(True, True), 119, Budget.NOTHING),
-        (_ended(True, True, False, True), 120, Budget.RETRY),
-        (_ended(True, True, True), 0, Budget.PAUSE),
+        (_ended(OK, CRASH, CRASH, CRASH), 1e6, Budget.NOTHING),
+        (_ended(NO, CRASH, CRASH, CRASH), 1e6, Budget.NOTHING),
+        (_ended(CRASH), 59, Budget.NOTHING),
+        (_ended(CRASH), 60, Budget.RETRY),
+        (_ended(CRASH, CRASH), 119, Budget.NOTHING),
+        (_ended(CRASH, CRASH, OK, CRASH), 120, Budget.RETRY),
+        (_ended(CRASH, CRASH, CRASH), 0, Budget.PAUSE),
+        (_ended(STOP, STOP, STOP, STOP), 59, Budget.NOTHING),
+        (_ended(STOP, STOP, STOP, STOP), 60, Budget.RETRY),
+        (_ended(CRASH, STOP, CRASH, CRASH), 0, Budget.PAUSE),
     ],
 )
 def test_a_crash_is_tried_again_later_each_time_and_then_no_more(

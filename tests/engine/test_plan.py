@@ -17,7 +17,6 @@ SETTINGS = Settings()
 PLAN = SETTINGS.plan
 CALM = ConfigFacts(  # no term is at an end of its range
     config="",
-    games=5000,
     games_age_hours=6.0,
     samples_new=2000,
     samples_wanted=5000,
@@ -77,7 +76,6 @@ hours = st.none() | st.floats(0, 1e4)
 FACTS = st.builds(
     ConfigFacts,
     config=st.just(""),
-    games=st.integers(0, 10**6),
     games_age_hours=hours,
     generation_lag=st.integers(0, 1000),
     samples_new=st.integers(0, 10**6),
@@ -204,6 +202,7 @@ def test_a_cause_grants_games_once() -> None:
     assert (asked.grants, asked.granted) == (True, "a")
     assert not _first(due="a", was_granted="a").grants
     assert _first(due="b", was_granted="a").granted == "b"
+    assert not _first(due="a", plays=True).grants  # the games of an earlier one are not over
     waiting = _first(due="", was_granted="a")
     assert (waiting.grants, waiting.granted) == (False, "a")
 

@@ -235,7 +235,7 @@ class TestSpace:
     def test_a_full_disk_refuses_writes_and_still_reads(self, local, monkeypatch):
         card = put(local)
         monkeypatch.setattr(backends.shutil, "disk_usage", lambda _: SimpleNamespace(used=96, free=4))
-        assert (local.capacity().level, local.capacity().allows_games) == (Level.REFUSE, False)
+        assert (local.capacity().level, local.capacity().allows_more) == (Level.REFUSE, False)
         with pytest.raises(VaultError, match=r"96.0% full"):
             put(local, b"more")
         with pytest.raises(VaultError, match=r"96.0% full"):
@@ -247,7 +247,7 @@ class TestSpace:
     )
     def test_a_disk_that_gets_full_is_told_of_in_steps(self, local, monkeypatch, used, level, allows):
         monkeypatch.setattr(backends.shutil, "disk_usage", lambda _: SimpleNamespace(used=used, free=100 - used))
-        assert (local.capacity().level, local.capacity().allows_games) == (level, allows)
+        assert (local.capacity().level, local.capacity().allows_more) == (level, allows)
 
     def test_below_the_limit_it_writes(self, local, monkeypatch):
         monkeypatch.setattr(backends.shutil, "disk_usage", lambda _: SimpleNamespace(used=95, free=5))

@@ -1,18 +1,20 @@
 """A loop of one's own: tiny settings, a vault in a temporary folder, an instance in memory."""
 
 import shutil
+import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from rr_assets import code_location
+from rr_assets import automation, code_location
 from rr_assets.resources import AlertResource, SettingsResource, VaultResource
 from rr_engine.boards import CONFIGS
 from rr_engine.settings import load
 from rr_engine.stages import pauses
 from rr_engine.vault import Vault
+from tests.graph.nodes import ALERTS, FAIL, GPUS, REFUSED, Node
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests" / "data" / "tiny.toml"
@@ -82,3 +84,27 @@ def failed_checks() -> Callable[[dg.ExecuteInProcessResult], dict[str, str]]:
         for evaluation in result.get_asset_check_evaluations()
         if not evaluation.passed
     }
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    for kept in (ALERTS, GPUS):
+        kept.clear()
+    FAIL.clear()
+    REFUSED.clear()
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Node(tmp_path / "vault", instance)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Turns the time of the sensors forward."""
+    ahead = 0.0
+    real = time.time
+
+    def forward(seconds: float) -> None:
+        nonlocal ahead
+        ahead += seconds
+
+    monkeypatch.setattr(automation.time, "time", lambda: real() + ahead)
+    return forward

@@ -51,6 +51,10 @@ def test_a_launched_run_is_tagged_and_queued(home: Path) -> None:
     assert done.returncode == 0, done.stderr
     with dg.DagsterInstance.from_config(str(home)) as instance:
         [run] = instance.get_runs()
+        pools = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
+    assert pools == dict.fromkeys(
+        ("selfplay", "dataset", "training", "match", "champion", "plan"), 1
+    )  # before the queue looks
     assert run.status is dg.DagsterRunStatus.QUEUED
     assert run.tags["rr/lane"] == "gpu"
     assert run.tags["rr/config"] == run.tags["rr/writes/elo"] == run.tags["rr/writes/games_db"] == "square8_3p"

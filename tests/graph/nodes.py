@@ -1,0 +1,108 @@
+"""A node for tests of sensors: a vault, an instance, and fakes for what lies outside."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from rr_assets import automation, code_location
+from rr_assets.resources import AlertResource, Gpu, GpuResource, NoGpuError, SettingsResource, VaultResource
+from rr_engine.boards import Config
+from rr_engine.vault import Vault
+
+HEX, SQUARE = Config.parse("hex8_2p"), Config.parse("square8_2p")
+FAIL: dict[str, Callable[[], None]] = {}
+
+
+class SentAlerts(AlertResource):
+    """Keeps what it was told."""
+
+    def send(self, text: str, *_: Any) -> None:
+        ALERTS.append(text)
+
+
+ALERTS: list[str] = []
+
+
+class FakeGpus(GpuResource):
+    """GPUs as a test wants them; none without any."""
+
+    def read(self) -> list[Gpu]:
+        if not GPUS:
+            raise NoGpuError("no NVIDIA driver on this machine")
+        return list(GPUS)
+
+
+GPUS: list[Gpu] = []
+
+
+@dg.asset(partitions_def=automation.CONFIG_PARTITIONS)
+def games_db(context: dg.AssetExecutionContext) -> None:
+    FAIL.get(context.partition_key, lambda: None)()
+
+
+@dg.asset(partitions_def=automation.CONFIG_PARTITIONS)
+def checkpoint(context: dg.AssetExecutionContext) -> None:
+    FAIL.get(f"checkpoint {context.partition_key}", lambda: None)()
+
+
+@dg.asset_check(asset=games_db, partitions_def=automation.CONFIG_PARTITIONS, blocking=True)
+def sound(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(passed=context.partition_key not in REFUSED)
+
+
+REFUSED: set[str] = set()
+
+
+class Node:
+    """A vault, an instance, and sensors with fakes for what is outside."""
+
+    def __init__(self, path: Path, instance: dg.DagsterInstance) -> None:
+        self.vault = Vault.open(str(path))
+        self.instance = instance
+        self._cursors: dict[str, str | None] = {}
+
+    def tick(self, sensor: dg.SensorDefinition) -> dg.SensorResult | Any:
+        """What the sensor yields; its cursor goes on from tick to tick."""
+        given = {
+            "vault": VaultResource(url=self.vault.url),
+            "settings": SettingsResource(),
+            "alert": SentAlerts(),
+            "gpus": FakeGpus(),
+        }
+        context = dg.build_sensor_context(
+            self.instance,
+            cursor=self._cursors.get(sensor.name),
+            resources={name: given[name] for name in sensor.required_resource_keys},
+            repository_def=code_location().get_repository_def(),
+        )
+        data = sensor.evaluate_tick(context)
+        self._cursors[sensor.name] = data.cursor
+        return data
+
+    def run(
+        self, config: Config, *, asset: str = "games_db", tags: dict[str, str] | None = None
+    ) -> dg.ExecuteInProcessResult:
+        return dg.materialize(
+            [games_db, checkpoint, sound],
+            selection=[asset],
+            partition_key=config.key,
+            instance=self.instance,
+            raise_on_error=False,
+            tags=tags,
+        )
+
+    def retries(self, config: Config) -> int:
+        wanted = dg.AssetRecordsFilter(automation.RETRY_BUDGET.key, asset_partitions=[config.key])
+        return len(self.instance.fetch_materializations(wanted, limit=100).records)
+
+
+def crash() -> None:
+    raise RuntimeError("out of memory")
+
+
+def idle(node: Node) -> tuple[list[dg.RunRequest], str | None]:
+    """What the idle sensor asks for, and why it asks for nothing."""
+    data = node.tick(automation.use_idle_gpu)
+    return data.run_requests, data.skip_message
