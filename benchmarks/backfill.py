@@ -18,10 +18,9 @@ from typing import Any
 
 import dagster as dg
 from playwright.sync_api import Page, sync_playwright
-from served import ROOT, Dev, dagster_dev
+from served import ROOT, Dev, dagster_dev, let_rest
 
 from rr_engine.boards import CONFIGS
-from rr_engine.stages import pauses
 from rr_engine.vault import Vault
 
 ASSET = "games_db"
@@ -72,9 +71,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         shutil.copy(ROOT / "dagster_home" / "dagster.yaml", home)
-        vault = Vault.open(str(home / "vault"))
-        for config in CONFIGS:
-            pauses.pause(vault, config, "only the backfill plays", by="hand")
+        let_rest(Vault.open(str(home / "vault")))
         tiny = str(ROOT / "tests" / "data" / "tiny.toml")
         with (
             dagster_dev(home, RR_SETTINGS=tiny) as dev,

@@ -20,12 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from served import ROOT, dagster_dev
+from served import ROOT, dagster_dev, let_rest
 
 from rr_assets import code_location
 from rr_assets.partitions import CONFIG_PARTITIONS
-from rr_engine.boards import CONFIGS
-from rr_engine.stages import pauses
 from rr_engine.vault import Vault
 
 LOOP = ("games_db", "npz_dataset", "checkpoint", "elo", "champion", "curriculum")
@@ -39,9 +37,7 @@ def measure_turns(turns: int) -> dict[str, Any]:
         home = Path(folder)
         shutil.copy(ROOT / "dagster_home" / "dagster.yaml", home)
         vault = Vault.open(str(home / "vault"))
-        for config in CONFIGS:
-            if config.key != CONFIG:
-                pauses.pause(vault, config, "not measured", by="hand")
+        let_rest(vault, but=(CONFIG,))
         tiny = str(ROOT / "tests" / "data" / "tiny.toml")
         with dagster_dev(home, RR_SETTINGS=tiny), dg.DagsterInstance.from_config(folder) as instance:
             _wait_for(instance, turns + 2)

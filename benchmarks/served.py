@@ -9,10 +9,14 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from rr_engine.boards import CONFIGS
+from rr_engine.stages import pauses
+from rr_engine.vault import Vault
 
 ROOT = Path(__file__).resolve().parents[1]
 DAGSTER = Path(sys.executable).with_name("dagster")
@@ -45,6 +49,13 @@ class Dev:
                 pass  # not there yet
             time.sleep(0.5)
         raise AssertionError(f"dagster dev served no asset within {_SERVED_S} seconds")
+
+
+def let_rest(vault: Vault, *, but: Collection[str] = ()) -> None:
+    """Pause every config except some, so that nothing starts by itself."""
+    for config in CONFIGS:
+        if config.key not in but:
+            pauses.pause(vault, config, "not part of this", by="hand")
 
 
 @contextmanager

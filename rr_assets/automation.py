@@ -33,7 +33,7 @@ from rr_engine.vault.capacity import Level
 _CHECK_FAILED = "DagsterAssetCheckFailedError"  # what a step ends with when a blocking check refuses
 _RUN_KEY_TAG = "dagster/run_key"
 _REFUSALS = {_CHECK_FAILED, DiskFullError.__name__}  # answers, no crashes
-_RUNS_SEEN = 60  # of a config, to count crashes among
+_RUNS_SEEN = 30  # of a config, to count crashes among
 
 _AC = dg.AutomationCondition
 

@@ -42,10 +42,11 @@ def written(run: DagsterRun) -> set[str]:
     return assets_of(run, ()) | {tag.removeprefix(prefix) for tag in run.tags if tag.startswith(prefix)}
 
 
-def under_way(instance: DagsterInstance) -> set[tuple[str, str]]:
-    """(asset, config) of all runs that have not ended."""
+def under_way(instance: DagsterInstance, *, but: str = "") -> set[tuple[str, str]]:
+    """(asset, config) of all runs that have not ended, without the run `but`."""
     runs = instance.get_runs(filters=RunsFilter(statuses=list(UNDER_WAY)))
-    return {(asset, run.tags[PARTITION_TAG]) for run in runs if PARTITION_TAG in run.tags for asset in written(run)}
+    others = [run for run in runs if run.run_id != but and PARTITION_TAG in run.tags]
+    return {(asset, run.tags[PARTITION_TAG]) for run in others for asset in written(run)}
 
 
 class TaggingRunCoordinator(QueuedRunCoordinator):

@@ -8,14 +8,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import dagster as dg
 import typer
+from dagster._core.errors import DagsterHomeNotSetError
+from dotenv import load_dotenv
 
 from rr_assets.coordinator import PARTITION_TAG, UNDER_WAY, written
 from rr_engine.boards import CONFIGS, Config
-from rr_engine.errors import EngineError
+from rr_engine.errors import DataError, EngineError, VaultError
 from rr_engine.render.table import columns
 from rr_engine.settings import Settings, load
 from rr_engine.stages import liveness
@@ -43,7 +46,11 @@ def table(
 
 def _rows(instance: dg.DagsterInstance, vault: Vault, settings: Settings, config: Config) -> list[dict[str, Any]]:
     runs = instance.get_run_records(filters=dg.RunsFilter(tags={PARTITION_TAG: config.key}), limit=_RUNS_SEEN)
-    return [_row(instance, config, wait, runs) for wait in liveness.waits_of(vault, config, settings)]
+    try:
+        waits = liveness.waits_of(vault, config, settings)
+    except (VaultError, DataError) as error:
+        waits = [liveness.Wait("games_db", f"somebody who mends what cannot be read: {error}", None)]
+    return [_row(instance, config, wait, runs) for wait in waits]
 
 
 def _row(
@@ -80,10 +87,14 @@ def _told(seconds: float) -> str:
 
 
 def main() -> None:
-    """Run `rr-status`; an error of the engine's own is one line on stderr and exit status 2."""
+    """Run `rr-status`; an error of the engine's own is one line on stderr and exit status 2.
+
+    Like Dagster's own commands it reads `.env` in the folder where it is called.
+    """
+    load_dotenv(Path.cwd() / ".env")
     try:
         app()
-    except EngineError as error:
+    except (EngineError, DagsterHomeNotSetError) as error:
         typer.echo(f"rr-status: {' '.join(str(error).split())}", err=True)
         sys.exit(2)
 

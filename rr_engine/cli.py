@@ -265,7 +265,7 @@ def pause(
     from rr_engine.vault import Vault
 
     pauses.pause(Vault.open(), Config.parse(config), reason, by="hand")
-    typer.echo(f"{config} pauses; the plan takes notice within 15 minutes, or when selfplay_plan is materialised")
+    typer.echo(f"{config} pauses; a platform that runs takes notice within a minute, runs under way end as usual")
 
 
 @app.command()
@@ -281,7 +281,7 @@ def resume(config: Annotated[str, typer.Argument(help="Board and seats, such as 
         typer.echo(f"{config} is not paused", err=True)
         raise typer.Exit(1)
     pauses.resume(vault, parsed, "resumed by hand", by="hand")
-    typer.echo(f"{config} was paused since {held.since}: {held.reason}; it goes on with the next plan")
+    typer.echo(f"{config} was paused since {held.since}: {held.reason}; a platform that runs goes on within a minute")
 
 
 @app.command()

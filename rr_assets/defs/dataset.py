@@ -31,7 +31,7 @@ def npz_dataset(
 ) -> dg.MaterializeResult:
     """The training window as one NPZ file without pickle, made by replaying games; `training.window` has its schema."""
     loaded = settings.load()
-    trains = ("checkpoint", context.partition_key) in under_way(context.instance)
+    trains = ("checkpoint", context.partition_key) in under_way(context.instance, but=context.run.run_id)
     made = dataset.make_dataset(vault.open(loaded), Config.parse(context.partition_key), loaded, trains=trains)
     return dg.MaterializeResult(
         metadata={**metadata.of_facts(made.facts), **metadata.of_card(made.card)},

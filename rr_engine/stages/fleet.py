@@ -253,28 +253,42 @@ def check_plan(plan: Mapping[str, Mapping[str, Any]], settings: Settings) -> lis
 def standings(vault: Vault, now: datetime) -> list[dict[str, Any]]:
     """A row per config: champion, strength, games, age, and what comes next and why."""
     plan = newest_plan(vault)
-    rows: list[dict[str, Any]] = []
-    for config in CONFIGS:
-        champion = champion_of(vault, config)
-        shards = vault.cards(games.KIND, config.key)
-        standing = None if champion is None else evaluations.standing_of(vault, config, champion.card.sha256)
-        row = plan.get(config.key)
-        rows.append(
-            {
-                "config": config.key,
-                "champion": "none" if champion is None else champion.card.sha256[:12],
-                "generation": -1 if champion is None else champion.pointer.number,
-                "proven": champion is not None and champion.is_proven,
-                "elo": None if standing is None else round(standing["elo"], 1),
-                "elo_low": None if standing is None else round(standing["low"], 1),
-                "elo_high": None if standing is None else round(standing["high"], 1),
-                "games": sum(card.rows for card in shards),
-                "games_age_hours": round(hours_since(shards[-1].created, now), 2) if shards else None,
-                "share": None if row is None else round(row["share"], 4),
-                "why": "no plan yet" if row is None else row["reason"],
-            }
-        )
-    return rows
+    return [_standing_row(vault, config, plan.get(config.key), now) for config in CONFIGS]
+
+
+def _standing_row(vault: Vault, config: Config, planned: Mapping[str, Any] | None, now: datetime) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "config": config.key,
+        "champion": "none",
+        "generation": -1,
+        "proven": False,
+        **dict.fromkeys(("elo", "elo_low", "elo_high", "games", "games_age_hours")),
+        "share": None if planned is None else round(planned["share"], 4),
+        "why": "no plan yet" if planned is None else planned["reason"],
+    }
+    try:
+        return row | _what_it_has(vault, config, now)
+    except (VaultError, DataError) as error:
+        return row | {"why": f"what is known of it cannot be read: {error}"}
+
+
+def _what_it_has(vault: Vault, config: Config, now: datetime) -> dict[str, Any]:
+    """Champion, strength and games of a config, as far as there are any."""
+    shards = vault.cards(games.KIND, config.key)
+    found: dict[str, Any] = {"games": sum(card.rows for card in shards)}
+    if shards:
+        found["games_age_hours"] = round(hours_since(shards[-1].created, now), 2)
+    champion = champion_of(vault, config)
+    if champion is None:
+        return found
+    sha256, number = champion.card.sha256, champion.pointer.number
+    found |= {"champion": sha256[:12], "generation": number, "proven": champion.is_proven}
+    standing = evaluations.standing_of(vault, config, sha256)
+    if standing is not None:
+        found |= {
+            f"elo{end}": round(standing[name], 1) for end, name in (("", "elo"), ("_low", "low"), ("_high", "high"))
+        }
+    return found
 
 
 def ratings_table(vault: Vault, config: Config) -> list[dict[str, Any]]:

@@ -2,22 +2,24 @@
 
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
 
 from rr_assets import automation, code_location
 from rr_assets.resources import AlertResource, SettingsResource, VaultResource
-from rr_engine.boards import CONFIGS
+from rr_engine.boards import Config
 from rr_engine.settings import load
-from rr_engine.stages import pauses
+from rr_engine.stages import fleet
 from rr_engine.vault import Vault
 from tests.graph.nodes import ALERTS, FAIL, GPUS, REFUSED, Node
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests" / "data" / "tiny.toml"
+HEX = Config.parse("hex8_2p")
 LOOP = ("games_db", "npz_dataset", "checkpoint", "elo", "champion", "curriculum")
 
 
@@ -55,11 +57,15 @@ class Loop:
         )
 
 
-def let_rest(vault: Vault, *, but: Collection[str] = ()) -> None:
-    """Pause every config except some, so that nothing starts by itself."""
-    for config in CONFIGS:
-        if config.key not in but:
-            pauses.pause(vault, config, "not part of this test", by="hand")
+def row(loop: Loop) -> dict[str, Any]:
+    """The row of HEX in a plan made now, and kept."""
+    assert loop.materialize("selfplay_plan").success
+    return dict(fleet.newest_plan(loop.vault)[HEX.key])
+
+
+def ordered(loop: Loop) -> dict[str, Any]:
+    """What the newest self-play run was told."""
+    return dict(loop.vault.claims(HEX.key)[-1].facts["order"])
 
 
 @pytest.fixture

@@ -106,3 +106,8 @@ def idle(node: Node) -> tuple[list[dg.RunRequest], str | None]:
     """What the idle sensor asks for, and why it asks for nothing."""
     data = node.tick(automation.use_idle_gpu)
     return data.run_requests, data.skip_message
+
+
+@dg.job
+def nothing() -> None:
+    """A job for runs that a test only writes down."""

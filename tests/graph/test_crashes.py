@@ -9,12 +9,13 @@ import dagster as dg
 import pytest
 from dagster._core.errors import DagsterExecutionInterruptedError
 
-from rr_assets import automation
+from rr_assets import automation, liveness
 from rr_assets.coordinator import PARTITION_TAG, writes_tag
 from rr_assets.resources import Gpu
+from rr_engine.boards import CONFIGS
 from rr_engine.settings import Settings
 from rr_engine.stages import fleet, pauses
-from tests.graph.nodes import ALERTS, FAIL, GPUS, HEX, REFUSED, SQUARE, Node, crash, idle
+from tests.graph.nodes import ALERTS, FAIL, GPUS, HEX, REFUSED, SQUARE, Node, crash, idle, nothing
 
 
 def test_a_crash_may_try_again_three_in_a_row_pause_and_a_success_resumes(
@@ -83,20 +84,15 @@ def test_who_is_interrupted_may_try_again_and_never_pauses(node: Node, clock: Ca
 
 def test_a_run_whose_process_died_has_crashed(node: Node, clock: Callable[[float], None]) -> None:
     tags = {PARTITION_TAG: HEX.key, writes_tag("games_db"): HEX.key}
-    run = node.instance.create_run_for_job(_nothing, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    run = node.instance.create_run_for_job(nothing, tags=tags, status=dg.DagsterRunStatus.STARTED)
     assert node.tick(automation.budget_crashes).skip_message == "no crash to deal with"
     node.instance.report_run_failed(run, "its process is gone")
     clock(60)
-    again = node.instance.create_run_for_job(_nothing, tags=tags, status=dg.DagsterRunStatus.STARTED)
+    again = node.instance.create_run_for_job(nothing, tags=tags, status=dg.DagsterRunStatus.STARTED)
     assert node.tick(automation.budget_crashes).skip_message == "no crash to deal with"  # somebody is at it already
     node.instance.report_run_failed(again, "its process is gone")
     clock(120)
     assert "hex8_2p may try games_db again" in node.tick(automation.budget_crashes).skip_message
-
-
-@dg.job
-def _nothing() -> None:
-    pass
 
 
 def test_games_of_a_config_that_rests_are_not_tried_again(
@@ -147,6 +143,11 @@ def test_a_damaged_config_rests_and_the_others_go_on(node: Node) -> None:
     rows = {row.config: row for row in fleet.plan_fleet(node.vault, Settings()).rows}
     assert rows[HEX.key].reason.startswith("rests: what is known of it cannot be read: ")
     assert rows[SQUARE.key].grants
+    told = liveness.table(node.instance, node.vault, Settings(), CONFIGS)
+    assert [row["waits_for"][:30] for row in told if row["config"] == HEX.key] == ["somebody who mends what cannot"]
+    assert len([row for row in told if row["config"] == SQUARE.key]) == 6
+    _, standings = fleet.make_leaderboard(node.vault, told)
+    assert {row["config"]: row["why"][:30] for row in standings}[HEX.key] == "rests: what is known of it can"
     GPUS.append(Gpu("idle", 0.0, 70.0))
     [request], _ = idle(node)
     assert request.partition_key != HEX.key

@@ -13,11 +13,11 @@ import pytest
 import yaml
 from dagster._core.launcher.base import WorkerStatus
 
-from benchmarks.served import DAGSTER, dagster_dev
+from benchmarks.served import DAGSTER, dagster_dev, let_rest
 from rr_assets import code_location, launcher
 from rr_assets.coordinator import TaggingRunCoordinator, run_tags
 from rr_engine.vault import Vault
-from tests.graph.conftest import ROOT, let_rest
+from tests.graph.conftest import ROOT
 
 
 def test_the_home_configures_what_it_should(home: Path) -> None:
@@ -160,6 +160,18 @@ def test_dagster_finds_its_home_without_being_told(home: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     with dg.DagsterInstance.from_config(str(tmp_path / "dagster_home")) as instance:
         assert len(instance.get_runs()) == 1
+
+
+def test_what_waits_is_told_without_a_home_being_set(home: Path, tmp_path: Path) -> None:
+    clean = {name: value for name, value in _clean(home).items() if name != "DAGSTER_HOME"}
+    command = [DAGSTER.with_name("rr-status"), "--config", "hex8_2p"]
+    (tmp_path / ".env").write_text(f"DAGSTER_HOME=${{DAGSTER_HOME:-{home}}}\n")  # as make writes it
+    told = subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, check=True, timeout=60)
+    assert told.stdout.splitlines()[1].split() == ["hex8_2p", "games_db", "-", "-", "the", "first", "plan", "-"]
+    (tmp_path / ".env").unlink()
+    lost = subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, check=False, timeout=60)
+    assert lost.returncode == 2
+    assert lost.stderr.startswith("rr-status: ") and "DAGSTER_HOME" in lost.stderr and "Traceback" not in lost.stderr
 
 
 def test_a_config_that_is_none_stops_make_before_anything_starts(tmp_path: Path) -> None:

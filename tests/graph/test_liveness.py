@@ -9,12 +9,11 @@ from typer.testing import CliRunner
 
 from rr_assets import liveness
 from rr_assets.coordinator import writes_tag
-from rr_engine.boards import CONFIGS, Config
+from rr_engine.boards import CONFIGS
 from rr_engine.cli import app as rr
 from rr_engine.stages import pauses
-from tests.graph.conftest import LOOP, Loop
-
-HEX = Config.parse("hex8_2p")
+from tests.graph.conftest import HEX, LOOP, Loop
+from tests.graph.nodes import nothing
 
 
 def waits(loop: Loop) -> dict[str, str]:
@@ -87,18 +86,13 @@ def test_a_pause_shows_and_goes_by_command(loop: Loop, monkeypatch: pytest.Monke
 
 def test_runs_under_way_and_runs_that_failed_show(loop: Loop) -> None:
     tags = {writes_tag("npz_dataset"): HEX.key, "dagster/partition": HEX.key}
-    run = loop.instance.create_run_for_job(_nothing, tags=tags, status=dg.DagsterRunStatus.NOT_STARTED)
+    run = loop.instance.create_run_for_job(nothing, tags=tags, status=dg.DagsterRunStatus.NOT_STARTED)
     assert waits(loop)["npz_dataset"] == f"run {run.run_id} starting"
     loop.instance.report_run_failed(run)
     assert last(loop, "npz_dataset") == f"run {run.run_id} failed"
     result = loop.materialize("checkpoint", config=HEX.key)  # started directly: the coordinator has not tagged it
     assert not result.success
     assert last(loop, "checkpoint") == f"run {result.run_id} failed"
-
-
-@dg.job
-def _nothing() -> None:
-    pass
 
 
 def test_the_command_lists_every_config(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
