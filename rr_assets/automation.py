@@ -9,31 +9,26 @@ few times. `any_deps_match(newly_updated())` keeps an update that comes between 
 
 import json
 import time
-from collections import defaultdict
-from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import dagster as dg
-from dagster._core.events import JobFailureData, RunFailureReason
 
-from rr_assets.coordinator import PARTITION_TAG, UNDER_WAY, under_way, written
+from rr_assets.coordinator import UNDER_WAY, under_way
+from rr_assets.endings import ended_runs
 from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import AlertResource, GpuResource, NoGpuError, SettingsResource, VaultResource
 from rr_engine.boards import CONFIGS, Config
-from rr_engine.errors import DiskFullError, VaultError
+from rr_engine.errors import VaultError
 from rr_engine.selfplay.idle import Backoff
 from rr_engine.settings import Settings
 from rr_engine.stages import fleet, pauses
 from rr_engine.vault import Vault
 from rr_engine.vault.capacity import Level
 
-_CHECK_FAILED = "DagsterAssetCheckFailedError"  # what a step ends with when a blocking check refuses
 _RUN_KEY_TAG = "dagster/run_key"
-_REFUSALS = {_CHECK_FAILED, DiskFullError.__name__}  # answers, no crashes
-_RUNS_SEEN = 30  # of a config, to count crashes among
 
 _AC = dg.AutomationCondition
 
@@ -105,55 +100,6 @@ def _sensor(name: str, *assets: str, lane: str) -> dg.AutomationConditionSensorD
     )
 
 
-def _ended_runs(instance: dg.DagsterInstance, config: Config) -> dict[str, list[pauses.Ended]]:
-    """By asset: the newest runs of a config that have ended, the last first."""
-    wanted = dg.RunsFilter(
-        tags={PARTITION_TAG: config.key}, statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
-    )
-    records = instance.get_run_records(filters=wanted, limit=_RUNS_SEEN)
-    found: dict[str, list[pauses.Ended]] = defaultdict(list)
-    for record in sorted(records, key=lambda record: record.end_time or 0.0, reverse=True):
-        for asset, end in _ends(instance, record.dagster_run).items():
-            found[asset].append(pauses.Ended(record.dagster_run.run_id, record.end_time or 0.0, end))
-    return found
-
-
-def _ends(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dict[str, pauses.End]:
-    """How a run ended for each asset it wrote or was to write; what it did not come to is left out."""
-    assets = written(run)
-    if run.status != dg.DagsterRunStatus.FAILURE:
-        return dict.fromkeys(assets, pauses.End.SUCCESS)
-    events = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION)
-    made = {key.path[-1] for entry in events if (key := entry.get_dagster_event().asset_key) is not None}
-    ends = dict.fromkeys(assets & made, pauses.End.SUCCESS)
-    failures = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
-    for event in (entry.get_dagster_event() for entry in failures):
-        refused = any(name in _REFUSALS for name in _names(event.step_failure_data.error))
-        ends[_asset_of(event.step_key or "", assets)] = pauses.End.REFUSED if refused else pauses.End.CRASHED
-    if _was_interrupted(instance, run):
-        return ends | dict.fromkeys(assets - made, pauses.End.INTERRUPTED)
-    return ends if failures else ends | dict.fromkeys(assets - made, pauses.End.CRASHED)  # its process died
-
-
-def _asset_of(step: str, assets: Collection[str]) -> str:
-    """The asset whose step, or the step of whose check, this is."""
-    return max((asset for asset in assets if step.startswith(asset)), key=len, default=step)
-
-
-def _names(error: Any) -> Iterator[str | None]:
-    """Classes of an error and of what caused it."""
-    while error is not None:
-        yield error.cls_name
-        error = error.cause
-
-
-def _was_interrupted(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    failures = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
-    told = [entry.get_dagster_event().event_specific_data for entry in failures]
-    reasons = {data.failure_reason for data in told if isinstance(data, JobFailureData)}
-    return RunFailureReason.UNEXPECTED_TERMINATION in reasons
-
-
 @dg.sensor(
     name="budget_crashes",
     minimum_interval_seconds=60,
@@ -198,7 +144,7 @@ class _Budgets:
 
     def deal_with(self, config: Config) -> None:
         """Resume, retry or pause a config; raises VaultError."""
-        ended = _ended_runs(self.context.instance, config)
+        ended = ended_runs(self.context.instance, config)
         now = time.time()
         budgets = {asset: pauses.crash_budget(runs, self.settings.crash, now) for asset, runs in ended.items()}
         pause = pauses.pause_of(self.vault, config)
