@@ -58,7 +58,8 @@ def _row(
 ) -> dict[str, Any]:
     """A row of the table; `runs` are those of the config, the newest first."""
     event = _last_event(instance, config, wait.asset)
-    run = next((run for run in runs if wait.asset in written(run.dagster_run)), None)
+    own = [run for run in runs if wait.asset in written(run.dagster_run)]
+    run = next((run for run in own if run.dagster_run.status in UNDER_WAY), own[0] if own else None)
     waits_for = wait.waits_for
     since = None if wait.since is None else _told(datetime.fromisoformat(wait.since).timestamp())
     if run is not None and run.dagster_run.status in UNDER_WAY:

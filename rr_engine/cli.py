@@ -265,7 +265,9 @@ def pause(
     from rr_engine.vault import Vault
 
     pauses.pause(Vault.open(), Config.parse(config), reason, by="hand")
-    typer.echo(f"{config} pauses; a platform that runs takes notice within a minute, runs under way end as usual")
+    typer.echo(
+        f"{config} pauses; a platform that runs takes notice within a minute, runs queued or under way end as usual"
+    )
 
 
 @app.command()

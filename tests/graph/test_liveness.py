@@ -88,8 +88,11 @@ def test_runs_under_way_and_runs_that_failed_show(loop: Loop) -> None:
     tags = {writes_tag("npz_dataset"): HEX.key, "dagster/partition": HEX.key}
     run = loop.instance.create_run_for_job(nothing, tags=tags, status=dg.DagsterRunStatus.NOT_STARTED)
     assert waits(loop)["npz_dataset"] == f"run {run.run_id} starting"
+    later = loop.instance.create_run_for_job(nothing, tags=tags, status=dg.DagsterRunStatus.NOT_STARTED)
+    loop.instance.report_run_failed(later)
+    assert waits(loop)["npz_dataset"] == f"run {run.run_id} starting"  # the one before is still to come
     loop.instance.report_run_failed(run)
-    assert last(loop, "npz_dataset") == f"run {run.run_id} failed"
+    assert last(loop, "npz_dataset") == f"run {later.run_id} failed"
     result = loop.materialize("checkpoint", config=HEX.key)  # started directly: the coordinator has not tagged it
     assert not result.success
     assert last(loop, "checkpoint") == f"run {result.run_id} failed"
