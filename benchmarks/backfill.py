@@ -68,7 +68,7 @@ def main() -> None:
     arguments = parser.parse_args()
     if arguments.browser is None:
         parser.error("there is no chromium on the path: apt install chromium, or name one with --browser")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         shutil.copy(ROOT / "dagster_home" / "dagster.yaml", home)
         let_rest(Vault.open(str(home / "vault")))

@@ -33,7 +33,7 @@ _TURN_S = 300  # seconds after which a turn is given up
 
 def measure_turns(turns: int) -> dict[str, Any]:
     """Let one config turn and take every turn apart."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         shutil.copy(ROOT / "dagster_home" / "dagster.yaml", home)
         vault = Vault.open(str(home / "vault"))

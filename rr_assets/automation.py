@@ -2,8 +2,8 @@
 
 The cycle closes without an edge. An asset follows its inputs; training follows a dataset that is ready for it; games
 follow the go-ahead that the plan writes down for one partition, an event of `SELFPLAY_BUDGET`, because Dagster sees
-events and not numbers. What crashed is asked for again only after an event of `RETRY_BUDGET`, which a sensor grants a
-few times. `any_deps_match(newly_updated())` keeps an update that comes between a request and its run, where
+events and not numbers. What crashed is asked for again only after an event of one of `RETRY_BUDGETS`, which a sensor
+grants a few times. `any_deps_match(newly_updated())` keeps an update that comes between a request and its run, where
 `any_deps_updated()` loses it.
 """
 
@@ -40,23 +40,31 @@ SELFPLAY_BUDGET = dg.AssetSpec(
     owners=["team:ringrift"],
     kinds={"json"},
 )
-RETRY_BUDGET = dg.AssetSpec(
-    "retry_budget",
-    description="Leave to try once more what crashed for a config: an event, no data.",
-    partitions_def=CONFIG_PARTITIONS,
-    group_name="steering",
-    owners=["team:ringrift"],
-    kinds={"json"},
-)
+RETRY_BUDGETS = {
+    asset: dg.AssetSpec(
+        dg.AssetKey(["retry_budget", asset]),
+        description=f"Leave to try {asset} of a config once more after a crash: an event, no data.",
+        partitions_def=CONFIG_PARTITIONS,
+        group_name="steering",
+        owners=["team:ringrift"],
+        kinds={"json"},
+    )
+    for asset in ("games_db", "npz_dataset", "checkpoint", "elo", "champion", "curriculum")
+}
 
 FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=24))  # of all configs together; checks judge each
 
 _NEW_INPUT = _AC.any_deps_match(_AC.newly_updated()).since(_AC.newly_requested())
 _UNMADE = _AC.missing().newly_true().since(_AC.newly_requested() | _AC.newly_updated())
 _FIRST = _UNMADE & ~_AC.any_deps_match(_AC.missing())  # of inputs that may be older than the daemon
-_RETRIED = _AC.execution_failed() & _AC.asset_matches(RETRY_BUDGET.key, _AC.newly_updated()).since(
-    _AC.newly_requested() | _AC.newly_updated()
-)
+
+
+def _retried(asset: str) -> dg.AutomationCondition:
+    """It has crashed, and got leave to try again."""
+    leave = _AC.asset_matches(RETRY_BUDGETS[asset].key, _AC.newly_updated())
+    return _AC.execution_failed() & leave.since(_AC.newly_requested() | _AC.newly_updated())
+
+
 _MAY = (
     ~_AC.any_deps_missing() & _AC.all_deps_blocking_checks_passed() & ~_AC.any_deps_in_progress() & ~_AC.in_progress()
 )
@@ -65,14 +73,16 @@ _NEW_DATASET = (  # which asks for the go-ahead: games wait for its plan
 )
 _EACH_MINUTE = _AC.cron_tick_passed("* * * * *").since(_AC.newly_requested())
 
-ON_GAMES = ((_NEW_INPUT | _FIRST | _RETRIED) & _MAY).with_label("new games, sound")
+ON_GAMES = ((_NEW_INPUT | _FIRST | _retried("npz_dataset")) & _MAY).with_label("new games, sound")
 ON_TRAINABLE_DATA = (
-    (_NEW_INPUT | _FIRST | _RETRIED) & _MAY & _AC.all_deps_match(_AC.all_checks_match(_AC.check_passed()))
+    (_NEW_INPUT | _FIRST | _retried("checkpoint")) & _MAY & _AC.all_deps_match(_AC.all_checks_match(_AC.check_passed()))
 ).with_label("a dataset that is sound and holds enough new samples")
-ON_CANDIDATE = ((_NEW_INPUT | _FIRST | _RETRIED) & _MAY).with_label("a new candidate, sound")
-ON_INPUTS = ((_AC.any_deps_updated().since_last_handled() | _RETRIED) & _MAY).with_label("what it rests on is new")
+ON_CANDIDATE = ((_NEW_INPUT | _FIRST | _retried("elo")) & _MAY).with_label("a new candidate, sound")
+_WITH_INPUTS = _AC.any_deps_updated().since_last_handled()
+ON_EVALUATION = ((_WITH_INPUTS | _retried("champion")) & _MAY).with_label("a new evaluation, sound")
+ON_CHAMPION = ((_WITH_INPUTS | _retried("curriculum")) & _MAY).with_label("the champion was decided on")
 ON_GO_AHEAD = (
-    (_AC.asset_matches(SELFPLAY_BUDGET.key, _AC.newly_updated()).since(_AC.newly_requested()) | _RETRIED)
+    (_AC.asset_matches(SELFPLAY_BUDGET.key, _AC.newly_updated()).since(_AC.newly_requested()) | _retried("games_db"))
     & ~_AC.in_progress()
 ).with_label("the plan gave its go-ahead")
 ON_FACTS = (
@@ -115,14 +125,19 @@ def budget_crashes(
     """
     loaded = settings.load()
     opened = vault.open(loaded)
+    if (capacity := opened.capacity()).level is Level.REFUSE:
+        return dg.SkipReason(f"nothing can be written down: {capacity.reason}")
     cursor: dict[str, Any] = {"handled": {}, "paused": None} | json.loads(context.cursor or "{}")
     budgets = _Budgets(context, opened, loaded, alert, cursor["handled"])
+    paused: list[str] = []
     for config in CONFIGS:
+        was_paused = config.key in (cursor["paused"] or ())
         try:
-            budgets.deal_with(config)
-        except VaultError as error:  # damaged, or full: the other configs are dealt with all the same
+            is_paused = budgets.deal_with(config, was_paused=was_paused)
+        except VaultError as error:  # its cards are damaged: the other configs are dealt with all the same
             budgets.told.append(f"{config.key}: {error}")
-    paused = sorted(budgets.paused)
+            is_paused = was_paused
+        paused += [config.key] * is_paused
     context.update_cursor(json.dumps({"handled": cursor["handled"], "paused": paused}))
     told = "; ".join(budgets.told) or "no crash to deal with"
     if cursor["paused"] in (None, paused):
@@ -138,52 +153,50 @@ class _Budgets:
     vault: Vault
     settings: Settings
     alert: AlertResource
-    handled: dict[str, str]  # config/asset -> the crashed run that was dealt with last
+    handled: dict[str, str]  # config/asset -> the run after which leave was given, or a pause begun
     told: list[str] = field(default_factory=list[str])
-    paused: list[str] = field(default_factory=list[str])
 
-    def deal_with(self, config: Config) -> None:
-        """Resume, retry or pause a config; raises VaultError."""
-        ended = ended_runs(self.context.instance, config)
+    def deal_with(self, config: Config, *, was_paused: bool) -> bool:
+        """Resume, retry or pause a config; whether it is paused afterwards. Raises VaultError."""
+        known = ended_runs(self.context.instance, config)
+        ended = {asset: known[asset] for asset in RETRY_BUDGETS if asset in known}  # steps of checks are none
         now = time.time()
         budgets = {asset: pauses.crash_budget(runs, self.settings.crash, now) for asset, runs in ended.items()}
+        crashing = [asset for asset, budget in budgets.items() if budget is pauses.Budget.PAUSE]
         pause = pauses.pause_of(self.vault, config)
-        if pause is not None and pause.by == "crashes" and pauses.Budget.PAUSE not in budgets.values():
+        if pause is not None and pause.by == "crashes" and not crashing:
             pauses.resume(self.vault, config, "what had crashed succeeded", by="success")
             self.told.append(f"{config.key} goes on: what had crashed succeeded")
-            pause = None
+        elif pause is not None:
+            return True
         for asset, budget in budgets.items():
-            newest, key = ended[asset][0].run, f"{config.key}/{asset}"
-            if pause is not None or budget is pauses.Budget.NOTHING or self.handled.get(key) == newest:
-                continue
-            if budget is pauses.Budget.PAUSE:
-                self.handled[key] = newest
-                self._pause(
-                    config, f"{self.settings.crash.in_a_row} crashes of {asset} in a row, the last in run {newest}"
-                )
-                pause = pauses.pause_of(self.vault, config)
-            elif self._may_retry(config, asset):
-                self.handled[key] = newest
-                self._retry(config, asset, newest)
-        if pause is not None:
-            self.paused.append(config.key)
+            run = ended[asset][0].run
+            is_new = self.handled.get(f"{config.key}/{asset}") != run
+            if budget is pauses.Budget.PAUSE and is_new:
+                self._pause(config, asset, run)
+                return True
+            if (budget is pauses.Budget.RETRY and is_new) or (budget is pauses.Budget.PAUSE and was_paused):
+                self._retry(config, asset, run)
+        return False
 
-    def _pause(self, config: Config, reason: str) -> None:
-        self.told.append(f"{config.key} pauses: {reason}")
-        self.alert.send(self.told[-1], self.settings, self.context.log)  # first: a full disk may refuse the pause
+    def _pause(self, config: Config, asset: str, run: str) -> None:
+        reason = f"{self.settings.crash.in_a_row} crashes of {asset} in a row, the last in run {run}"
         pauses.pause(self.vault, config, reason, by="crashes")
-
-    def _may_retry(self, config: Config, asset: str) -> bool:
-        """Whether nobody is at it already, and it is not games of a config that rests."""
-        if (asset, config.key) in under_way(self.context.instance):
-            return False
-        return asset != "games_db" or not fleet.why_rests(self.vault, config, self.settings)
+        self.handled[f"{config.key}/{asset}"] = run
+        self.told.append(f"{config.key} pauses: {reason}")
+        self.alert.send(self.told[-1], self.settings, self.context.log)
 
     def _retry(self, config: Config, asset: str, run: str) -> None:
+        """Give leave, unless somebody is at it already, there is no room, or it is games of a config that rests."""
+        if under_way(self.context.instance, asset, config.key) or not self.vault.capacity().allows_more:
+            return
+        if asset == "games_db" and fleet.why_rests(self.vault, config, self.settings):
+            return
         event = dg.AssetMaterialization(
-            RETRY_BUDGET.key, partition=config.key, metadata={"crashed": dg.MetadataValue.dagster_run(run)}
+            RETRY_BUDGETS[asset].key, partition=config.key, metadata={"crashed": dg.MetadataValue.dagster_run(run)}
         )
         self.context.instance.report_runless_asset_event(event)
+        self.handled[f"{config.key}/{asset}"] = run
         self.told.append(f"{config.key} may try {asset} again after run {run}")
 
 

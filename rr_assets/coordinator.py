@@ -2,7 +2,15 @@
 
 from collections.abc import Collection
 
-from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, QueuedRunCoordinator, RunsFilter, SubmitRunContext
+from dagster import (
+    DagsterInstance,
+    DagsterRun,
+    DagsterRunStatus,
+    QueuedRunCoordinator,
+    RunRecord,
+    RunsFilter,
+    SubmitRunContext,
+)
 
 PARTITION_TAG = "dagster/partition"
 UNDER_WAY = {  # what a run does that has not ended
@@ -42,11 +50,14 @@ def written(run: DagsterRun) -> set[str]:
     return assets_of(run, ()) | {tag.removeprefix(prefix) for tag in run.tags if tag.startswith(prefix)}
 
 
-def under_way(instance: DagsterInstance, *, but: str = "") -> set[tuple[str, str]]:
-    """(asset, config) of all runs that have not ended, without the run `but`."""
-    runs = instance.get_runs(filters=RunsFilter(statuses=list(UNDER_WAY)))
-    others = [run for run in runs if run.run_id != but and PARTITION_TAG in run.tags]
-    return {(asset, run.tags[PARTITION_TAG]) for run in others for asset in written(run)}
+def under_way(instance: DagsterInstance, asset: str, config: str, *, but: str = "") -> list[RunRecord]:
+    """The runs of a config that write an asset and have not ended, the newest first, without the run `but`."""
+    unended = RunsFilter(tags={PARTITION_TAG: config}, statuses=list(UNDER_WAY))
+    return [
+        record
+        for record in instance.get_run_records(filters=unended)
+        if record.dagster_run.run_id != but and asset in written(record.dagster_run)
+    ]
 
 
 class TaggingRunCoordinator(QueuedRunCoordinator):

@@ -1,7 +1,7 @@
-"""How the runs of a config ended, asset by asset: what crashed, and what only was refused or interrupted."""
+"""How the runs of a config ended, asset by asset: what crashed, and what only was refused or stopped."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
 import dagster as dg
@@ -13,7 +13,6 @@ from rr_engine.errors import DiskFullError
 from rr_engine.stages import pauses
 
 _CHECK_FAILED = "DagsterAssetCheckFailedError"  # what a step ends with when a blocking check refuses
-_REFUSALS = {_CHECK_FAILED, DiskFullError.__name__}  # answers, no crashes
 _RUNS_SEEN = 30  # of a config, to count crashes among
 
 
@@ -40,10 +39,9 @@ def _ends(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dict[str, pauses.
     ends = dict.fromkeys(assets & made, pauses.End.SUCCESS)
     failures = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE)
     for event in (entry.get_dagster_event() for entry in failures):
-        refused = any(name in _REFUSALS for name in _names(event.step_failure_data.error))
-        ends[_asset_of(event.step_key or "", assets)] = pauses.End.REFUSED if refused else pauses.End.CRASHED
+        ends[_asset_of(event.step_key or "", assets)] = _end(event.step_failure_data.error)
     if _was_interrupted(instance, run):
-        return ends | dict.fromkeys(assets - made, pauses.End.INTERRUPTED)
+        return ends | dict.fromkeys(assets - made, pauses.End.STOPPED)
     return ends if failures else ends | dict.fromkeys(assets - made, pauses.End.CRASHED)  # its process died
 
 
@@ -52,11 +50,15 @@ def _asset_of(step: str, assets: Collection[str]) -> str:
     return max((asset for asset in assets if step.startswith(asset)), key=len, default=step)
 
 
-def _names(error: Any) -> Iterator[str | None]:
-    """Classes of an error and of what caused it."""
+def _end(error: Any) -> pauses.End:
+    """What an error of a step, or what caused it, means."""
     while error is not None:
-        yield error.cls_name
+        if error.cls_name == _CHECK_FAILED:
+            return pauses.End.REFUSED
+        if error.cls_name == DiskFullError.__name__:
+            return pauses.End.STOPPED
         error = error.cause
+    return pauses.End.CRASHED
 
 
 def _was_interrupted(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

@@ -1,5 +1,6 @@
 """npz_dataset: the training window, and the check that it is sound."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -31,11 +32,23 @@ def npz_dataset(
 ) -> dg.MaterializeResult:
     """The training window as one NPZ file without pickle, made by replaying games; `training.window` has its schema."""
     loaded = settings.load()
-    trains = ("checkpoint", context.partition_key) in under_way(context.instance, but=context.run.run_id)
-    made = dataset.make_dataset(vault.open(loaded), Config.parse(context.partition_key), loaded, trains=trains)
+    config = Config.parse(context.partition_key)
+    training = _training(context.instance, config, but=context.run.run_id)
+    made = dataset.make_dataset(vault.open(loaded), config, loaded, training=training)
     return dg.MaterializeResult(
         metadata={**metadata.of_facts(made.facts), **metadata.of_card(made.card)},
         data_version=dg.DataVersion(made.card.sha256),
+    )
+
+
+def _training(instance: dg.DagsterInstance, config: Config, *, but: str) -> dataset.Training | None:
+    """The training of a config that has not ended, other than in the run `but`."""
+    runs = under_way(instance, "checkpoint", config.key, but=but)
+    if not runs:
+        return None
+    began = runs[-1].start_time
+    return dataset.Training(
+        None if began is None else datetime.fromtimestamp(began, UTC).isoformat(timespec="microseconds")
     )
 
 

@@ -10,7 +10,7 @@ from rr_assets.resources import AlertResource, GpuResource, SettingsResource, Va
 def shared() -> dg.Definitions:
     """Resources under the names assets ask for; steps run in the run's own process, runs are kept apart already."""
     return dg.Definitions(
-        assets=[automation.SELFPLAY_BUDGET, automation.RETRY_BUDGET],
+        assets=[automation.SELFPLAY_BUDGET, *automation.RETRY_BUDGETS.values()],
         sensors=automation.SENSORS,
         jobs=automation.JOBS,
         resources={

@@ -22,7 +22,7 @@ from rr_engine.stages import fleet
     kinds={"json"},
     owners=["team:ringrift"],
     code_version=str(curricula.SCHEMA_VERSION),
-    automation_condition=automation.ON_INPUTS,
+    automation_condition=automation.ON_CHAMPION,
     freshness_policy=automation.FRESH,
 )
 def curriculum(
@@ -30,7 +30,7 @@ def curriculum(
 ) -> dg.MaterializeResult:
     """Stage, weight and exploration of the next self-play of a config, moved on by its newest evaluation."""
     loaded = settings.load()
-    card, state = curricula.move_on(vault.open(loaded), Config.parse(context.partition_key), loaded.curriculum)
+    card, state = curricula.move_on(vault.open(loaded), Config.parse(context.partition_key), loaded)
     return dg.MaterializeResult(metadata=metadata.of_facts(state.facts()), data_version=dg.DataVersion(card.sha256))
 
 
@@ -70,7 +70,7 @@ def selfplay_plan(
             )
         )
 
-    playing = {config for asset, config in under_way(context.instance) if asset == "games_db"}
+    playing = {config.key for config in CONFIGS if under_way(context.instance, "games_db", config.key)}
     planned = fleet.plan_fleet(vault.open(loaded), loaded, playing=playing, on_grant=grant)
     return dg.MaterializeResult(
         metadata={"plan": metadata.table([row.facts() for row in planned.rows]), **metadata.of_card(planned.card)},

@@ -73,7 +73,7 @@ def candidate_is_no_regression(
     kinds={"json"},
     owners=["team:ringrift"],
     code_version=str(crown.SCHEMA_VERSION),
-    automation_condition=automation.ON_INPUTS,
+    automation_condition=automation.ON_EVALUATION,
     freshness_policy=automation.FRESH,
 )
 def champion(

@@ -6,7 +6,7 @@ import json
 
 from rr_engine.boards import Config
 from rr_engine.selfplay.curriculum import STAGES, CurriculumState, Evaluation, advance
-from rr_engine.settings import CurriculumSettings
+from rr_engine.settings import CurriculumSettings, Settings
 from rr_engine.stages import evaluations
 from rr_engine.vault import Card, Vault
 
@@ -20,12 +20,13 @@ def curriculum_of(vault: Vault, config: Config) -> CurriculumState:
     return CurriculumState.from_facts(cards[-1].facts["state"]) if cards else CurriculumState()
 
 
-def move_on(vault: Vault, config: Config, settings: CurriculumSettings) -> tuple[Card, CurriculumState]:
+def move_on(vault: Vault, config: Config, settings: Settings) -> tuple[Card, CurriculumState]:
     """Take every evaluation into account that was not yet; raises DataError if there was never one."""
     card = evaluations.newest_matches(vault, config)
     before = after = curriculum_of(vault, config)
     for news in _not_seen(vault, config):
-        after = advance(after, _evaluation(vault, config, news), settings)
+        if evaluations.is_sound(news, config, settings.match):
+            after = advance(after, _evaluation(vault, config, news), settings.curriculum)
     facts = {"state": after.facts(), "changed": after != before}
     kept = vault.put(
         KIND,
@@ -42,21 +43,25 @@ def move_on(vault: Vault, config: Config, settings: CurriculumSettings) -> tuple
 
 
 def _not_seen(vault: Vault, config: Config) -> list[Card]:
-    """Evaluations after the last one that a state rests on, the oldest first."""
+    """The newest evaluation of each candidate since the last one that a state rests on, the oldest first."""
     cards = vault.cards(evaluations.MATCHES_KIND, config.key)
     seen = {parent for state in vault.cards(KIND, config.key)[-1:] for parent in state.parents}
     known = [index for index, card in enumerate(cards) if card.sha256 in seen]
-    return cards[known[-1] + 1 :] if known else cards
+    news = cards[known[-1] + 1 :] if known else cards
+    newest = {card.facts["candidate"]: card for card in news}
+    return [card for card in news if card is newest[card.facts["candidate"]]]
 
 
 def _evaluation(vault: Vault, config: Config, card: Card) -> Evaluation:
-    pointers = vault.pointers(config.key)
+    pointers, candidate = vault.pointers(config.key), card.facts["candidate"]
+    cards = vault.cards(evaluations.MATCHES_KIND, config.key)
+    own = {other.sha256 for other in cards if other.facts["candidate"] == candidate}
     results = {name: (result["wins"], result["games"]) for name, result in card.facts["results"].items()}
     return Evaluation(
-        candidate=card.facts["candidate"],
+        candidate=candidate,
         seats=config.players,
         champion=pointers[-1].number if pointers else -1,
-        promoted=any(pointer.facts.get("matches") == card.sha256 for pointer in pointers),
+        promoted=any(pointer.facts.get("matches") in own for pointer in pointers),
         results={name: result for name, result in results.items() if name in STAGES},
     )
 

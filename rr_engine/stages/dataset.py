@@ -39,6 +39,13 @@ class DatasetMade:
     facts: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Training:
+    """A training that has not ended."""
+
+    since: str | None  # UTC, ISO 8601 with microseconds; None: it is queued
+
+
 def hours_since(created: str, now: datetime) -> float:
     """Hours from a card's time of creation to `now`."""
     return (now - datetime.fromisoformat(created)).total_seconds() / 3600
@@ -50,13 +57,13 @@ def samples_wanted(config: Config, settings: DatasetSettings) -> int:
     return max(1, round(settings.min_new_samples * factor))
 
 
-def make_dataset(vault: Vault, config: Config, settings: Settings, *, trains: bool = False) -> DatasetMade:
+def make_dataset(vault: Vault, config: Config, settings: Settings, *, training: Training | None = None) -> DatasetMade:
     """Build the window from the newest games that are young enough, in hours and generations.
 
     Every game is replayed first, whatever checks have said of it: a run may have been stopped before its check, and a
     check that failed does not take its games away. A shard with a bad game is left out as a whole and named in the
-    facts. What the checks will judge is measured here and stands on the card, for the plan to read. `trains` says that
-    a training is queued or under way. Raises DataError if no game is left.
+    facts. What the checks will judge is measured here and stands on the card, for the plan to read. `training` is one
+    that is queued or under way. Raises DataError if no game is left.
     """
     vault.demand_room()
     limits = settings.dataset
@@ -82,7 +89,7 @@ def make_dataset(vault: Vault, config: Config, settings: Settings, *, trains: bo
     made = _samples_made(window, shards, chosen)
     facts = {
         **_facts(window, shards, chosen, now),
-        **_readiness(vault, config, limits, window, made, trains=trains),
+        **_readiness(vault, config, limits, window, made, training),
     }
     card = vault.put(
         KIND,
@@ -128,7 +135,7 @@ class _Chosen:
 
 
 def _readiness(
-    vault: Vault, config: Config, settings: DatasetSettings, window: Window, made: int, *, trains: bool
+    vault: Vault, config: Config, settings: DatasetSettings, window: Window, made: int, training: Training | None
 ) -> dict[str, Any]:
     """What a training needs to know: how many of the samples made are new, and how often samples were seen."""
     seen = sum(card.facts["samples_trained"] for card in vault.cards(CHECKPOINT_KIND, config.key))
@@ -136,7 +143,7 @@ def _readiness(
     generation = -1 if champion is None else champion.pointer.number
     return {
         "samples_made": made,
-        "samples_new": max(0, made - _samples_taken(vault, config, trains=trains)),
+        "samples_new": max(0, made - _samples_taken(vault, config, made, training)),
         "samples_wanted": samples_wanted(config, settings),
         "replay_ratio": round(seen / made, 4),
         "replay_ratio_next": round((seen + window.samples) / made, 4),  # after one more pass
@@ -151,14 +158,16 @@ def _samples_made(window: Window, shards: list[Card], chosen: _Chosen) -> int:
     return round(decisions * window.samples / int(window.decisions.sum()))  # forced and silent decisions are no samples
 
 
-def _samples_taken(vault: Vault, config: Config, *, trains: bool) -> int:
-    """Samples there were for the newest training: one that is under way has the newest dataset so far."""
+def _samples_taken(vault: Vault, config: Config, made: int, training: Training | None) -> int:
+    """Samples there were for the newest training; one that is queued will find those `made`."""
+    if training is not None and training.since is None:
+        return made
     datasets, trained = vault.cards(KIND, config.key), vault.cards(CHECKPOINT_KIND, config.key)
-    if trains and datasets:
-        return datasets[-1].facts.get("samples_made", 0)
-    if not trained:
-        return 0
-    return vault.card(KIND, config.key, trained[-1].facts["dataset"]).facts.get("samples_made", 0)
+    if training is not None:
+        taken = [card for card in datasets if card.created <= str(training.since)]
+    else:
+        taken = [vault.card(KIND, config.key, trained[-1].facts["dataset"])] if trained else []
+    return taken[-1].facts.get("samples_made", 0) if taken else 0
 
 
 def _facts(window: Window, shards: list[Card], chosen: _Chosen, now: datetime) -> dict[str, Any]:

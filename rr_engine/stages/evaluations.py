@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from rr_engine.arena.gate import is_varied
 from rr_engine.arena.rating import fit_ratings
 from rr_engine.arena.regression import Level, Regression, judge_duels, measured
 from rr_engine.boards import Config
@@ -17,7 +18,7 @@ from rr_engine.errors import DataError
 from rr_engine.players import Player
 from rr_engine.players.stored import SHOWN_DIGITS
 from rr_engine.selfplay.curriculum import ANCHORS
-from rr_engine.settings import RegressionSettings
+from rr_engine.settings import MatchSettings, RegressionSettings
 from rr_engine.vault import Card, Vault
 
 MATCHES_KIND = "matches"
@@ -40,6 +41,12 @@ def champion_results(vault: Vault, config: Config, sha256: str) -> Mapping[str, 
     return None
 
 
+def is_sound(card: Card, config: Config, settings: MatchSettings) -> bool:
+    """Whether no match of an evaluation repeats itself."""
+    results = card.facts["results"].values()
+    return all(is_varied(result, seats=config.players, min_distinct=settings.min_distinct) for result in results)
+
+
 def regression_of(vault: Vault, config: Config, sha256: str, settings: RegressionSettings) -> Regression | None:
     """How far a candidate fell behind its champion, given those evaluated before it; None if it never was evaluated."""
     cards = vault.cards(MATCHES_KIND, config.key)
@@ -49,9 +56,10 @@ def regression_of(vault: Vault, config: Config, sha256: str, settings: Regressio
     until = cards[: own[-1] + 1]
     if CHAMPION not in until[-1].facts["results"]:
         return judge_duels([], settings)
-    newest = {
-        card.facts["candidate"]: card.facts["results"].get(CHAMPION) for card in until
-    }  # who is rated twice counts once
+    newest: dict[str, Mapping[str, Any] | None] = {}  # who is rated twice counts once, as last rated
+    for card in until:
+        newest.pop(card.facts["candidate"], None)
+        newest[card.facts["candidate"]] = card.facts["results"].get(CHAMPION)
     return judge_duels([duel for duel in newest.values() if duel is not None], settings)
 
 

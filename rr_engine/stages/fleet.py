@@ -26,7 +26,7 @@ from rr_engine.vault import Card, Vault
 ALL = "all"  # in place of a config
 PLAN_KIND = "plan"
 BOARD_KIND = "leaderboard"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 @dataclass(frozen=True)

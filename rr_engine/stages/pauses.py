@@ -29,8 +29,8 @@ class End(StrEnum):
     """How a run ended for one asset of a config."""
 
     SUCCESS = "success"
-    REFUSED = "refused"  # by a check, or for want of room: an answer
-    INTERRUPTED = "interrupted"  # by whoever stopped the platform
+    REFUSED = "refused"  # by a check: an answer
+    STOPPED = "stopped"  # with the platform, or for want of room
     CRASHED = "crashed"
 
 
@@ -54,9 +54,9 @@ class Budget(StrEnum):
 def crash_budget(ended: Sequence[Ended], settings: CrashSettings, now: float) -> Budget:
     """What the runs for one asset, newest first, call for: after a crash another try, each later than the one before.
 
-    After `in_a_row` crashes the config is to pause. An interruption is tried again too, and does not count.
+    After `in_a_row` crashes the config is to pause. What was stopped is tried again too, and does not count.
     """
-    failed = list(takewhile(lambda run: run.end in (End.CRASHED, End.INTERRUPTED), ended))
+    failed = list(takewhile(lambda run: run.end in (End.CRASHED, End.STOPPED), ended))
     crashes = sum(run.end is End.CRASHED for run in failed)
     if crashes >= settings.in_a_row:
         return Budget.PAUSE

@@ -15,7 +15,7 @@ HEX, SQUARE = Config.parse("hex8_2p"), Config.parse("square8_2p")
 SETTINGS = CrashSettings()
 
 
-OK, NO, STOP, CRASH = End.SUCCESS, End.REFUSED, End.INTERRUPTED, End.CRASHED
+OK, NO, STOP, CRASH = End.SUCCESS, End.REFUSED, End.STOPPED, End.CRASHED
 
 
 def _ended(*ends: End) -> list[Ended]:

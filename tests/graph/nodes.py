@@ -93,8 +93,8 @@ class Node:
             tags=tags,
         )
 
-    def retries(self, config: Config) -> int:
-        wanted = dg.AssetRecordsFilter(automation.RETRY_BUDGET.key, asset_partitions=[config.key])
+    def retries(self, config: Config, asset: str = "games_db") -> int:
+        wanted = dg.AssetRecordsFilter(automation.RETRY_BUDGETS[asset].key, asset_partitions=[config.key])
         return len(self.instance.fetch_materializations(wanted, limit=100).records)
 
 

@@ -46,8 +46,8 @@ class Platform:
             "npz_dataset": _asset("npz_dataset", "games_db", condition=automation.ON_GAMES),
             "checkpoint": _asset("checkpoint", "npz_dataset", condition=automation.ON_TRAINABLE_DATA),
             "elo": _asset("elo", "checkpoint", condition=automation.ON_CANDIDATE),
-            "champion": _asset("champion", "elo", condition=automation.ON_INPUTS),
-            "curriculum": _asset("curriculum", "champion", condition=automation.ON_INPUTS),
+            "champion": _asset("champion", "elo", condition=automation.ON_EVALUATION),
+            "curriculum": _asset("curriculum", "champion", condition=automation.ON_CHAMPION),
             "selfplay_plan": _asset(
                 "selfplay_plan", "npz_dataset", "elo", "curriculum", condition=automation.ON_FACTS, partitioned=False
             ),
@@ -62,7 +62,7 @@ class Platform:
             "losses_are_usual": _check("checkpoint", "losses_are_usual", blocking=False),
         }
         self.defs = dg.Definitions(
-            [*self.assets.values(), automation.SELFPLAY_BUDGET, automation.RETRY_BUDGET],
+            [*self.assets.values(), automation.SELFPLAY_BUDGET, *automation.RETRY_BUDGETS.values()],
             asset_checks=[*self.checks.values()],
         )
         self.now = datetime(2026, 1, 1, 12, 1, 30, tzinfo=UTC)
@@ -193,13 +193,40 @@ def test_a_crash_is_tried_again_only_with_leave(platform: Platform) -> None:
     platform.run("npz_dataset", config=HEX)
     for _ in range(3):
         assert only(platform.tick(later=3600)) == set()
-    platform.grant(automation.RETRY_BUDGET, SQUARE)
+    platform.grant(automation.RETRY_BUDGETS["npz_dataset"], SQUARE)
     assert only(platform.tick()) == set()
-    platform.grant(automation.RETRY_BUDGET, HEX)
+    platform.grant(automation.RETRY_BUDGETS["npz_dataset"], HEX)
     assert only(platform.tick()) == {("npz_dataset", HEX)}
     FAILING.clear()
     platform.run("npz_dataset", config=HEX)
     assert only(platform.tick()) == {("checkpoint", HEX)}
+
+
+@pytest.mark.parametrize("crashed", ["champion", "curriculum"])
+def test_what_crashed_after_an_evaluation_is_tried_again_too(platform: Platform, crashed: str) -> None:
+    FAILING.add((crashed, HEX))
+    platform.run("checkpoint", config=HEX)
+    assert ("elo", HEX) in platform.tick()
+    platform.run("elo", "champion", "curriculum", config=HEX)
+    assert only(platform.tick(later=3600)) == set()
+    FAILING.clear()
+    platform.grant(automation.RETRY_BUDGETS[crashed], HEX)
+    assert (crashed, HEX) in platform.tick()
+
+
+def test_leave_for_one_asset_is_none_for_another(platform: Platform) -> None:
+    FAILING.update({("games_db", HEX), ("elo", HEX)})
+    platform.grant(automation.SELFPLAY_BUDGET, HEX)
+    assert only(platform.tick()) == {("games_db", HEX)}
+    platform.run("games_db", config=HEX)
+    platform.run("checkpoint", config=HEX)
+    platform.tick()
+    platform.run("elo", config=HEX)
+    platform.tick()
+    platform.grant(automation.RETRY_BUDGETS["elo"], HEX)
+    assert {name for name, _ in only(platform.tick())} <= {"elo", "champion", "curriculum"}
+    platform.grant(automation.RETRY_BUDGETS["games_db"], HEX)
+    assert ("games_db", HEX) in platform.tick()
 
 
 def test_leave_without_a_crash_starts_nothing(platform: Platform) -> None:
@@ -207,7 +234,7 @@ def test_leave_without_a_crash_starts_nothing(platform: Platform) -> None:
     platform.tick()
     platform.run("npz_dataset", config=HEX)
     platform.tick()
-    platform.grant(automation.RETRY_BUDGET, HEX)
+    platform.grant(automation.RETRY_BUDGETS["npz_dataset"], HEX)
     assert only(platform.tick()) == set()
 
 

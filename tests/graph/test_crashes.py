@@ -110,7 +110,7 @@ def test_games_of_a_config_that_rests_are_not_tried_again(
     assert node.retries(HEX) == 1
 
 
-def test_want_of_room_is_no_crash(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_want_of_room_is_no_crash(node: Node, clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch) -> None:
     def full() -> None:
         node.vault.demand_room()
 
@@ -118,22 +118,30 @@ def test_want_of_room_is_no_crash(node: Node, monkeypatch: pytest.MonkeyPatch) -
     FAIL[HEX.key] = full
     for _ in range(3):
         assert not node.run(HEX).success
+    clock(60)
     node.tick(automation.budget_crashes)
     assert (pauses.pause_of(node.vault, HEX), node.retries(HEX), ALERTS) == (None, 0, [])
+    monkeypatch.undo()
+    monkeypatch.setattr(automation.time, "time", lambda: time.monotonic() + 1e10)
+    node.tick(automation.budget_crashes)
+    assert node.retries(HEX) == 1  # there is room again
 
 
-def test_a_pause_that_a_full_disk_refuses_is_told_once_all_the_same(
+def test_a_pause_that_a_full_disk_refuses_begins_when_there_is_room(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     FAIL[HEX.key] = FAIL[SQUARE.key] = crash
     for config in (HEX, SQUARE):
         for _ in range(3):
             node.run(config)
-    monkeypatch.setattr("rr_engine.vault.backends.LocalBackend.used_share", lambda _: 0.97)
-    assert "97.0% full" in node.tick(automation.budget_crashes).skip_message
+    with monkeypatch.context() as full:
+        full.setattr("rr_engine.vault.backends.LocalBackend.used_share", lambda _: 0.97)
+        assert "nothing can be written down" in node.tick(automation.budget_crashes).skip_message
+        assert ALERTS == []
+    for _ in range(2):
+        node.tick(automation.budget_crashes)
     assert [told.split(" pauses")[0] for told in ALERTS] == [HEX.key, SQUARE.key]
-    node.tick(automation.budget_crashes)
-    assert len(ALERTS) == 2
+    assert all(pauses.pause_of(node.vault, config) for config in (HEX, SQUARE))
 
 
 def test_a_damaged_config_rests_and_the_others_go_on(node: Node) -> None:
@@ -161,8 +169,10 @@ def test_a_pause_ended_by_hand_is_not_begun_again_for_the_same_crash(node: Node)
     node.tick(automation.budget_crashes)
     assert pauses.pause_of(node.vault, HEX) is not None
     pauses.resume(node.vault, HEX, "mended", by="hand")
-    node.tick(automation.budget_crashes)
-    assert pauses.pause_of(node.vault, HEX) is None
+    for _ in range(2):
+        node.tick(automation.budget_crashes)
+        assert pauses.pause_of(node.vault, HEX) is None
+        assert node.retries(HEX) == 1  # what had crashed is tried once more
 
 
 def test_a_pause_by_hand_outlasts_successes(node: Node) -> None:

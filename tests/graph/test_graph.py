@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from rr_assets import code_location
+from rr_assets import automation, code_location
 from rr_assets.partitions import CONFIG_PARTITIONS
 
 EDGES = {
@@ -40,8 +40,8 @@ TRIGGERS = {
     "npz_dataset": "new games, sound",
     "checkpoint": "a dataset that is sound and holds enough new samples",
     "elo": "a new candidate, sound",
-    "champion": "what it rests on is new",
-    "curriculum": "what it rests on is new",
+    "champion": "a new evaluation, sound",
+    "curriculum": "the champion was decided on",
     "selfplay_plan": "a new dataset, other facts at most once a minute, and every 15 minutes",
     "leaderboard": "with a new plan",
 }
@@ -116,8 +116,10 @@ def test_people_have_jobs_with_the_tags_of_automation() -> None:
 
 
 def test_events_that_steer_are_external_assets(graph: Any) -> None:
-    for name in ("selfplay_budget", "retry_budget"):
-        node = graph.get(dg.AssetKey(name))
+    retries = [spec.key for spec in automation.RETRY_BUDGETS.values()]
+    assert [key.path for key in retries] == [["retry_budget", name] for name in EDGES if name not in NOT_PARTITIONED]
+    for key in (automation.SELFPLAY_BUDGET.key, *retries):
+        node = graph.get(key)
         assert node.is_external
         assert node.partitions_def == CONFIG_PARTITIONS
 

@@ -25,7 +25,7 @@ def test_the_home_configures_what_it_should(home: Path) -> None:
         assert isinstance(instance.run_coordinator, TaggingRunCoordinator)
         assert not instance.telemetry_enabled
         assert instance.run_monitoring_enabled
-        assert instance.run_retries_max_retries == 1
+        assert not instance.run_retries_enabled
         settings = instance.get_settings("concurrency")
     assert settings["pools"] == {"granularity": "run", "default_limit": 1}
     limited = {limit["key"] for limit in settings["runs"]["tag_concurrency_limits"]}

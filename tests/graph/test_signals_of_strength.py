@@ -162,6 +162,19 @@ def test_an_evaluation_whose_curriculum_never_ran_is_made_up_for(loop: Loop, sco
     assert (state.opponent, state.weight, state.evaluations) == ("greedy", pytest.approx(0.9), 1)
 
 
+def test_an_evaluation_that_repeats_itself_teaches_the_curriculum_nothing(
+    loop: Loop, scores: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores["random"] = 1.0
+    with monkeypatch.context() as alike:
+        alike.setattr("rr_engine.arena.match.MatchResult.distinct", property(lambda _: 1))
+        assert not loop.materialize(*LOOP, config=HEX.key).success
+    scores["random"] = 0.5
+    assert loop.materialize(*LOOP, config=HEX.key).success
+    state = curriculum.curriculum_of(loop.vault, HEX)
+    assert (state.opponent, state.evaluations) == ("random", 0)  # the second one is promoted
+
+
 def test_a_champion_by_hand_that_was_never_rated_stops_no_evaluation(loop: Loop, scores: dict[str, float]) -> None:
     assert loop.materialize(*LOOP, config=HEX.key).success
     assert loop.materialize("games_db", "npz_dataset", "checkpoint", config=HEX.key).success
