@@ -54,13 +54,14 @@ class Budget(StrEnum):
 def crash_budget(ended: Sequence[Ended], settings: CrashSettings, now: float) -> Budget:
     """What the runs for one asset, newest first, call for: after a crash another try, each later than the one before.
 
-    After `in_a_row` crashes the config is to pause. What was stopped is tried again too, and does not count.
+    After `in_a_row` crashes the config is to pause. What was stopped does not count and is tried again at once.
     """
     failed = list(takewhile(lambda run: run.end in (End.CRASHED, End.STOPPED), ended))
     crashes = sum(run.end is End.CRASHED for run in failed)
     if crashes >= settings.in_a_row:
         return Budget.PAUSE
-    if failed and now - failed[0].at >= settings.first_wait_s * 2 ** max(0, crashes - 1):
+    wait = settings.first_wait_s * 2 ** (crashes - 1) if crashes else 0.0
+    if failed and now - failed[0].at >= wait:
         return Budget.RETRY
     return Budget.NOTHING
 

@@ -34,8 +34,8 @@ def _ended(*ends: End) -> list[Ended]:
         (_ended(CRASH, CRASH), 119, Budget.NOTHING),
         (_ended(CRASH, CRASH, OK, CRASH), 120, Budget.RETRY),
         (_ended(CRASH, CRASH, CRASH), 0, Budget.PAUSE),
-        (_ended(STOP, STOP, STOP, STOP), 59, Budget.NOTHING),
-        (_ended(STOP, STOP, STOP, STOP), 60, Budget.RETRY),
+        (_ended(STOP, STOP, STOP, STOP), 0, Budget.RETRY),
+        (_ended(STOP, CRASH), 59, Budget.NOTHING),
         (_ended(CRASH, STOP, CRASH, CRASH), 0, Budget.PAUSE),
     ],
 )

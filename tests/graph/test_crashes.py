@@ -68,7 +68,7 @@ def test_each_asset_has_its_own_budget(node: Node) -> None:
     assert pauses.pause_of(node.vault, HEX) is None
 
 
-def test_who_is_interrupted_may_try_again_and_never_pauses(node: Node, clock: Callable[[float], None]) -> None:
+def test_who_is_interrupted_may_try_again_and_never_pauses(node: Node) -> None:
     def interrupt() -> None:
         raise DagsterExecutionInterruptedError
 
@@ -77,7 +77,6 @@ def test_who_is_interrupted_may_try_again_and_never_pauses(node: Node, clock: Ca
         with suppress(DagsterExecutionInterruptedError):
             node.run(HEX)
     assert {run.status for run in node.instance.get_runs()} == {dg.DagsterRunStatus.FAILURE}
-    clock(60)
     assert "hex8_2p may try games_db again" in node.tick(automation.budget_crashes).skip_message
     assert pauses.pause_of(node.vault, HEX) is None
 
