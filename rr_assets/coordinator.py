@@ -50,9 +50,9 @@ def written(run: DagsterRun) -> set[str]:
     return assets_of(run, ()) | {tag.removeprefix(prefix) for tag in run.tags if tag.startswith(prefix)}
 
 
-def under_way(instance: DagsterInstance, asset: str, config: str, *, but: str = "") -> list[RunRecord]:
-    """The runs of a config that write an asset and have not ended, the newest first, without the run `but`."""
-    unended = RunsFilter(tags={PARTITION_TAG: config}, statuses=list(UNDER_WAY))
+def under_way(instance: DagsterInstance, asset: str, config: str | None = None, *, but: str = "") -> list[RunRecord]:
+    """The runs that write an asset, of a config or any, and have not ended: the newest first, without the run `but`."""
+    unended = RunsFilter(tags={PARTITION_TAG: config} if config else None, statuses=list(UNDER_WAY))
     return [
         record
         for record in instance.get_run_records(filters=unended)

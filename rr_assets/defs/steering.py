@@ -3,7 +3,7 @@
 import dagster as dg
 
 from rr_assets import automation, liveness, metadata
-from rr_assets.coordinator import under_way
+from rr_assets.coordinator import PARTITION_TAG, under_way
 from rr_assets.defs.dataset import npz_dataset
 from rr_assets.defs.strength import champion, elo
 from rr_assets.partitions import CONFIG_PARTITIONS
@@ -70,7 +70,7 @@ def selfplay_plan(
             )
         )
 
-    playing = {config.key for config in CONFIGS if under_way(context.instance, "games_db", config.key)}
+    playing = {record.dagster_run.tags.get(PARTITION_TAG, "") for record in under_way(context.instance, "games_db")}
     planned = fleet.plan_fleet(vault.open(loaded), loaded, playing=playing, on_grant=grant)
     return dg.MaterializeResult(
         metadata={"plan": metadata.table([row.facts() for row in planned.rows]), **metadata.of_card(planned.card)},

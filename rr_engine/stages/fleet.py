@@ -187,7 +187,12 @@ def newest_plan_card(vault: Vault) -> Card | None:
 def newest_plan(vault: Vault) -> Mapping[str, Mapping[str, Any]]:
     """The rows of the newest plan by config; empty before the first."""
     card = newest_plan_card(vault)
-    return {} if card is None else {row["config"]: row for row in card.facts["rows"]}
+    return {} if card is None else plan_rows(card)
+
+
+def plan_rows(card: Card) -> Mapping[str, Mapping[str, Any]]:
+    """The rows of a plan by config."""
+    return {row["config"]: row for row in card.facts["rows"]}
 
 
 def selfplay_order(vault: Vault, config: Config, settings: Settings) -> SelfplaySettings:

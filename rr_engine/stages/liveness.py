@@ -70,7 +70,7 @@ def _games(vault: Vault, config: Config, settings: Settings, made: Card | None) 
     plan = fleet.newest_plan_card(vault)
     if plan is None:
         return Wait("games_db", "the first plan", None)
-    row = fleet.newest_plan(vault)[config.key]
+    row = fleet.plan_rows(plan)[config.key]
     facts = fleet.facts_of(vault, config, settings, datetime.now(UTC), row)
     pause = pauses.pause_of(vault, config)
     if facts.rests:
