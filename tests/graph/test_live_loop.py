@@ -20,6 +20,7 @@ from tests.graph.conftest import HEX, LOOP, ROOT, TINY
 
 BAD = Config.parse("hex8_3p")
 ONE_TURN_S = 240
+WHOLE = {"RR_DATASET__LEAST_SAMPLES": "100000", "RR_DATASET__MAX_SAMPLES": "100000"}  # poor games never drop out
 
 
 def _plant_poor_games(vault: Vault, config: Config) -> None:
@@ -64,7 +65,10 @@ def test_live_loop(home: Path) -> None:
     vault = Vault.open(str(home / "vault"))
     let_rest(vault, but=(HEX.key, BAD.key))
     _plant_poor_games(vault, BAD)
-    with dagster_dev(home, RR_SETTINGS=str(TINY)) as dev, dg.DagsterInstance.from_config(str(home)) as instance:
+    with (
+        dagster_dev(home, RR_SETTINGS=str(TINY), **WHOLE) as dev,
+        dg.DagsterInstance.from_config(str(home)) as instance,
+    ):
 
         def times(asset: str, config: Config) -> int:
             wanted = dg.AssetRecordsFilter(dg.AssetKey(asset), asset_partitions=[config.key])
