@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import dagster as dg
 
-from rr_assets.coordinator import UNDER_WAY, under_way
+from rr_assets.coordinator import BUDGET_NAME, UNDER_WAY, under_way
 from rr_assets.endings import ended_runs
 from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import AlertResource, GpuResource, NoGpuError, SettingsResource, VaultResource
@@ -33,7 +33,7 @@ _RUN_KEY_TAG = "dagster/run_key"
 _AC = dg.AutomationCondition
 
 SELFPLAY_BUDGET = dg.AssetSpec(
-    "selfplay_budget",
+    BUDGET_NAME,
     description="The plan's go-ahead for the next games of a config: an event, no data.",
     partitions_def=CONFIG_PARTITIONS,
     group_name="steering",
@@ -231,7 +231,7 @@ def use_idle_gpu(
 ) -> dg.RunRequest | dg.SkipReason:
     """Gives a GPU of this node that does nothing the games the plan wants most; waits after launches that failed."""
     loaded = settings.load()
-    if loaded.idle.role == "coordinator":
+    if loaded.node.role == "coordinator":
         return dg.SkipReason("this node is a coordinator: it plays no games")
     try:
         found = gpus.read()

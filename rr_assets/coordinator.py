@@ -1,8 +1,11 @@
 """The run coordinator: every run, whoever launched it, gets its lane and the tags that keep one writer a partition."""
 
 from collections.abc import Collection
+from typing import Any
 
 from dagster import (
+    AssetKey,
+    AssetRecordsFilter,
     DagsterInstance,
     DagsterRun,
     DagsterRunStatus,
@@ -11,8 +14,13 @@ from dagster import (
     RunsFilter,
     SubmitRunContext,
 )
+from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
+
+from rr_assets.nodes import CPU, GPU, SELFPLAY, TRAINING, KnowsNodes, Node, code_version
+from rr_engine.boards import CONFIGS
 
 PARTITION_TAG = "dagster/partition"
+BUDGET_NAME = "selfplay_budget"  # the external asset by whose events the plan lets configs play
 UNDER_WAY = {  # what a run does that has not ended
     DagsterRunStatus.QUEUED: "queued",
     DagsterRunStatus.NOT_STARTED: "starting",
@@ -20,7 +28,10 @@ UNDER_WAY = {  # what a run does that has not ended
     DagsterRunStatus.STARTED: "runs",
     DagsterRunStatus.CANCELING: "is being stopped",
 }
-_GPU_ASSETS = {"games_db", "checkpoint"}
+WORK_TAG = "rr/work"  # what a worker must take to get the run: `cpu`, `selfplay.hex8_2p`, `training.hex8_2p`
+LOST_TAG = "rr/lost"  # of a run whose worker vanished
+_QUEUE_TAG = "dagster-celery/queue"
+_PRIORITY_TAG = "dagster/priority"
 
 
 def writes_tag(asset: str) -> str:
@@ -28,13 +39,42 @@ def writes_tag(asset: str) -> str:
     return f"rr/writes/{asset}"
 
 
+def work_of(assets: Collection[str], config: str | None) -> str:
+    """What a run that writes `assets` is to a worker; one that trains and plays is for those who train."""
+    if config is not None and "checkpoint" in assets:
+        return f"{TRAINING}.{config}"
+    if config is not None and "games_db" in assets:
+        return f"{SELFPLAY}.{config}"
+    return CPU
+
+
 def run_tags(assets: set[str], partition: str | None) -> dict[str, str]:
-    """The tags of a run that writes `assets` of `partition`: `rr/lane`, and `rr/writes/<asset>` for each."""
-    tags = {"rr/lane": "gpu" if assets & _GPU_ASSETS else "cpu"}
+    """The tags of a run that writes `assets` of `partition`, if there is one: lane, work and queue, and what it writes.
+
+    The queue is the lane; which of its workers take the run follows from the work.
+    """
+    work = work_of(assets, partition)
+    lane = CPU if work == CPU else GPU
+    tags = {"rr/lane": lane, WORK_TAG: work, _QUEUE_TAG: lane}
     if partition is not None:
         tags["rr/config"] = partition
-        tags |= {writes_tag(asset): partition for asset in sorted(assets)}
-    return tags
+    return tags | {writes_tag(asset): partition or "all" for asset in sorted(assets)}
+
+
+def queue_limits(nodes: Collection[Node]) -> list[dict[str, Any]]:
+    """Limits by which the queue lets go of no more runs than these workers have room for, each work by itself.
+
+    A work that nobody takes has room for none. A run is let go only when somebody can begin it, so the queue stays in
+    Dagster, where priorities hold and people see it.
+    """
+    able = [node for node in nodes if node.code == code_version()]
+    works = [CPU, *(f"{work}.{config.key}" for work in (SELFPLAY, TRAINING) for config in CONFIGS)]
+    by_work = {work: sum(node.slots for node in able if work in node.takes) for work in works}
+    by_lane = {lane: sum(node.slots for node in able if node.lane == lane) for lane in (CPU, GPU)}
+    return [
+        *({"key": WORK_TAG, "value": work, "limit": limit} for work, limit in by_work.items()),
+        *({"key": _QUEUE_TAG, "value": lane, "limit": limit} for lane, limit in by_lane.items()),
+    ]
 
 
 def assets_of(run: DagsterRun, nodes: Collection[str]) -> set[str]:
@@ -61,15 +101,41 @@ def under_way(instance: DagsterInstance, asset: str, config: str | None = None, 
 
 
 class TaggingRunCoordinator(QueuedRunCoordinator):
-    """A queued coordinator that tags each run before it is queued; dagster.yaml limits runs by these tags."""
+    """A queued coordinator that tags each run before it is queued; runs are limited by these tags.
+
+    The limits stand in dagster.yaml; where runs go to workers, those of `queue_limits` are added at each look.
+    """
+
+    def get_run_queue_config(self) -> RunQueueConfig:
+        """The limits that hold now."""
+        config = super().get_run_queue_config()
+        launcher = self._instance.run_launcher
+        if not isinstance(launcher, KnowsNodes):
+            return config
+        limits = [*(config.tag_concurrency_limits or ()), *queue_limits(launcher.nodes())]
+        return config._replace(tag_concurrency_limits=limits)
 
     def submit_run(self, context: SubmitRunContext) -> DagsterRun:
         """Tag and queue a run; raises what the instance's storage raises."""
         run = context.dagster_run
         self._make_pools(run)
         nodes = self._instance.get_job_snapshot(run.job_snapshot_id).node_names if run.job_snapshot_id else ()
-        self._instance.add_run_tags(run.run_id, run_tags(assets_of(run, nodes), run.tags.get(PARTITION_TAG)))
+        config = run.tags.get(PARTITION_TAG)
+        tags = run_tags(assets_of(run, nodes), config)
+        if config is not None and _PRIORITY_TAG not in run.tags:
+            tags[_PRIORITY_TAG] = str(self._priority(config))
+        self._instance.add_run_tags(run.run_id, tags)
         return super().submit_run(context)
+
+    def _priority(self, config: str) -> int:
+        """As the plan had it when it last let the config play, from 0 to 100."""
+        wanted = AssetRecordsFilter(AssetKey(BUDGET_NAME), asset_partitions=[config])
+        for record in self._instance.fetch_materializations(wanted, limit=1).records:
+            event = record.asset_materialization
+            priority = None if event is None else event.metadata.get("priority")
+            if priority is not None and isinstance(priority.value, float):
+                return round(100 * priority.value)
+        return 0
 
     def _make_pools(self, run: DagsterRun) -> None:
         """Make the pools of a run before the queue looks: at its first look those it does not know hold nobody back."""

@@ -244,10 +244,16 @@ class CrashSettings(Section):
 
 
 @dataclass(frozen=True)
-class IdleSettings(Section):
-    """When a GPU of this node that does nothing is given games."""
+class NodeSettings(Section):
+    """This machine among others."""
 
-    role: Role = "selfplay"  # of this node; a coordinator gets no games
+    role: Role = "trainer"  # a coordinator gets no games, selfplay and ephemeral (may vanish) no training
+
+
+@dataclass(frozen=True)
+class IdleSettings(Section):
+    """When a GPU that does nothing is given games."""
+
     below: Share = 0.10  # use of a GPU, from 0 to 1, under which it is idle
     first_wait_s: Amount = 60.0  # seconds after a launch that failed; doubles each time,
     longest_wait_s: Amount = 1800.0  # up to this
@@ -295,6 +301,7 @@ class Settings(Section):
     curriculum: CurriculumSettings = field(default_factory=CurriculumSettings)
     crash: CrashSettings = field(default_factory=CrashSettings)
     idle: IdleSettings = field(default_factory=IdleSettings)
+    node: NodeSettings = field(default_factory=NodeSettings)
     alert: AlertSettings = field(default_factory=AlertSettings)
     vault: VaultSettings = field(default_factory=VaultSettings)
 

@@ -64,8 +64,7 @@ class Vault:
         if "://" not in url or url.startswith("file://"):
             local = LocalBackend(Path(url.removeprefix("file://")).expanduser().resolve())
             return cls(local, near=local, settings=settings)
-        cache = Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "ringrift").resolve()
-        return cls(ObjectBackend(url, settings), near=LocalBackend(cache), settings=settings)
+        return cls(ObjectBackend(url, settings), near=LocalBackend(cache_folder()), settings=settings)
 
     @property
     def url(self) -> str:
@@ -257,6 +256,11 @@ class Vault:
         capacity = self.capacity()
         if capacity.level == Level.REFUSE:
             raise DiskFullError(capacity.reason)
+
+
+def cache_folder() -> Path:
+    """Where copies of a distant vault's artefacts go: `RR_CACHE`, else in the user's cache folder."""
+    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "ringrift").resolve()
 
 
 def _mismatch(backend: Backend, card: Card, found: Digest | None) -> VaultError:

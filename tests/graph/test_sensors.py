@@ -88,7 +88,7 @@ def test_without_a_network_that_fits_the_heuristic_plays(node: Node) -> None:
 def test_a_gpu_that_is_not_to_be_used_is_left_alone(
     node: Node, monkeypatch: pytest.MonkeyPatch, gpus: list[Gpu], role: str, says: str
 ) -> None:
-    monkeypatch.setenv("RR_IDLE__ROLE", role)
+    monkeypatch.setenv("RR_NODE__ROLE", role)
     GPUS.extend(gpus)
     fleet.plan_fleet(node.vault, Settings())
     assert idle(node) == ([], says)
