@@ -29,6 +29,7 @@ UNDER_WAY = {  # what a run does that has not ended
     DagsterRunStatus.CANCELING: "is being stopped",
 }
 WORK_TAG = "rr/work"  # what a worker must take to get the run: `cpu`, `selfplay.hex8_2p`, `training.hex8_2p`
+WORKER_TAG = "rr/worker"  # which worker is at a run, or was
 LOST_TAG = "rr/lost"  # of a run whose worker vanished
 _QUEUE_TAG = "dagster-celery/queue"
 _PRIORITY_TAG = "dagster/priority"

@@ -3,7 +3,7 @@
 import os
 import shutil
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -59,6 +59,7 @@ class Node:
     slots: int  # runs at once
     code: str  # version of the code that it has loaded
     gpus: tuple[Gpu, ...]  # those it may use
+    why_no_gpu: str
     disk_used: float  # from 0 to 1, of the disk with its copies of artefacts
     disk_free_gb: float
     runs: tuple[str, ...] = ()  # that it is at
@@ -106,24 +107,27 @@ def _fits(work: str, config: Config, settings: Settings, *, gpu_gb: float | None
     return idle.memory_gb(config, settings.network, settings.selfplay.games_at_once) <= gpu_gb
 
 
-def own_node(
-    lane: str, role: str, settings: Settings, *, disk: Path, name: str = "", slots: int = 1, runs: tuple[str, ...] = ()
-) -> Node:
-    """This machine; `disk` lies on what fills up here."""
-    gpus = tuple(own_gpus_or_none()) if lane == GPU else ()
+def own_node(lane: str, role: str, settings: Settings, *, disk: Path) -> Node:
+    """This machine, for the runs of a lane; `disk` lies on what fills up here."""
+    gpus, why_no_gpu = tuple[Gpu, ...](), f"the lane {lane} uses none"
+    if lane == GPU:
+        try:
+            gpus, why_no_gpu = tuple(own_gpus()), ""
+        except NoGpuError as error:
+            why_no_gpu = str(error)
     gpu_gb = max((gpu.total_gb for gpu in gpus), default=None)
     usage = shutil.disk_usage(_existing(disk))
     return Node(
-        name=name or socket.gethostname(),
+        name=socket.gethostname(),
         role=role,
         lane=lane,
         takes=works(lane, role, settings, gpu_gb=gpu_gb, ram_gb=psutil.virtual_memory().total / 1e9),
-        slots=slots,
+        slots=1,
         code=code_version(),
         gpus=gpus,
+        why_no_gpu=why_no_gpu,
         disk_used=usage.used / (usage.used + usage.free),
         disk_free_gb=usage.free / 1e9,
-        runs=runs,
     )
 
 
@@ -147,14 +151,6 @@ def own_gpus() -> list[Gpu]:
     return found
 
 
-def own_gpus_or_none() -> list[Gpu]:
-    """The same; empty where there is none."""
-    try:
-        return own_gpus()
-    except NoGpuError:
-        return []
-
-
 def _numbers(visible: str) -> list[int]:
     """GPUs that CUDA_VISIBLE_DEVICES names by number; names of another form mean all that the driver shows."""
     return [int(number) for number in visible.split(",") if number.strip().isdecimal()]
@@ -175,8 +171,3 @@ def _existing(path: Path) -> Path:
 def code_version() -> str:
     """Of everything that a run executes here, graph and engine, as the files are at the first call."""
     return version_of(*(Path(module).parent for module in (__file__, str(rr_engine.__file__))))
-
-
-def fit_for(work: str, nodes: Collection[Node]) -> list[Node]:
-    """The nodes with this code that take a work."""
-    return [node for node in nodes if node.code == code_version() and work in node.takes]

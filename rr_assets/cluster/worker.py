@@ -60,18 +60,22 @@ def work(
     if not node.takes:
         raise ConfigError("the memory of this node holds no network of any config: it would take no run")
     with _alone(gpu, needed=lane is Lane.GPU and bool(node.gpus)):
-        _celery(lane, name or str(lane), [queue_of(work, node.code) for work in node.takes], slots)
+        os.environ["RR_WORKER_LANE"] = lane
+        from rr_assets.cluster import app as celery_app
 
-
-def _celery(lane: Lane, name: str, queues: list[str], slots: int) -> None:
-    os.environ["RR_WORKER_LANE"] = lane
-    from rr_assets.cluster import app as celery_app
-
-    celery_app.load_everything()
-    celery_app.app.worker_main(
-        ["worker", "--pool=prefork", f"--concurrency={slots if lane is Lane.CPU else 1}", "--loglevel=INFO"]
-        + ["--without-gossip", "--without-mingle", f"--hostname={name}@%h", f"--queues={','.join(queues)}"]
-    )
+        celery_app.load_everything()
+        celery_app.app.worker_main(
+            [
+                "worker",
+                "--pool=prefork",
+                f"--concurrency={slots if lane is Lane.CPU else 1}",
+                f"--hostname={name or lane}@%h",
+                f"--queues={','.join(queue_of(work, node.code) for work in node.takes)}",
+                "--loglevel=INFO",
+                "--without-gossip",
+                "--without-mingle",
+            ]
+        )
 
 
 @contextmanager
