@@ -52,6 +52,10 @@ class ClusterRunLauncher(CeleryRunLauncher):
             self._asked_at = time.monotonic()
         return self._known
 
+    def forget(self) -> None:
+        """Ask anew the next time."""
+        self._asked_at = float("-inf")
+
     def launch_run(self, context: LaunchRunContext) -> None:
         """Put the run into the queue of its work, for workers with this code."""
         run = context.dagster_run

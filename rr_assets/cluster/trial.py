@@ -38,7 +38,7 @@ _BIN = Path(sys.executable).parent
 _BUCKET = "ringrift"
 _SERVERS = ("database", "broker", "store")
 _START_S = 120  # seconds that the parts have to answer
-_HOW = "apt-get install postgresql redis-server, and make .venv/.installed"
+HOW_TO_GET = "apt-get install postgresql redis-server, and make .venv/.installed"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
@@ -114,10 +114,18 @@ class Trial:
 
         Raises ConfigError where a program is missing, or a cluster runs in the folder.
         """
+        self.serve(workers, cpu_slots=cpu_slots, environ=environ)
+        for process in self.processes():
+            if process["name"] not in _SERVERS:
+                self.start(process["name"])
+
+    def serve(
+        self, workers: Mapping[str, str], *, cpu_slots: int = 2, environ: Mapping[str, str] | None = None
+    ) -> None:
+        """The first half of `up`: database, broker and store answer, nothing of the platform runs yet."""
         if self.processes():
             raise ConfigError(f"a cluster runs in {self.folder}: rr-cluster down")
-        programs = _programs()
-        self._write(programs, workers, cpu_slots)
+        self._write(_programs(), workers, cpu_slots)
         subprocess.run(
             [_BIN / "supervisord", "-c", self.folder / "supervisord.conf"],
             check=True, cwd=ROOT, env=os.environ | (environ or {}) | self.environment,
@@ -132,9 +140,14 @@ class Trial:
         )  # fmt: skip
         if migrated.returncode:
             raise ConfigError(f"the database cannot be prepared: {migrated.stderr[-500:]}")
-        for process in self.processes():
-            if process["name"] not in _SERVERS:
-                self._supervisor().startProcess(process["name"], False)
+
+    def start(self, part: str) -> None:
+        """Start a part that stands still."""
+        self._supervisor().startProcess(part, False)
+
+    def stop(self, part: str) -> None:
+        """Stop a part, and keep it stopped."""
+        self._supervisor().stopProcess(part, True)
 
     def down(self) -> None:
         """Stop what `up` started, and nothing else; raises ConfigError if it does not run."""
@@ -296,7 +309,7 @@ def _found() -> dict[str, Path | None]:
 def _programs() -> dict[str, Path]:
     found = _found()
     if missing := [name for name, path in found.items() if path is None]:
-        raise ConfigError(f"a cluster needs {', '.join(missing)}: {_HOW}")
+        raise ConfigError(f"a cluster needs {', '.join(missing)}: {HOW_TO_GET}")
     return {name: path for name, path in found.items() if path is not None}
 
 

@@ -119,9 +119,7 @@ def test_a_gpu_that_a_queued_run_will_take_is_left_alone(node: Node) -> None:
     fleet.plan_fleet(node.vault, Settings())
     other = run_tags({"games_db"}, "hexagonal_4p")  # nothing for this node
     for tags, asks in ((other, 1), (run_tags({"games_db"}, HEX.key), 0)):
-        node.instance.add_run(
-            dg.DagsterRun(job_name="queued", status=dg.DagsterRunStatus.NOT_STARTED, tags={"dagster/partition": "x"} | tags)
-        )
+        node.instance.add_run(dg.DagsterRun(job_name="queued", status=dg.DagsterRunStatus.NOT_STARTED, tags=tags))
         assert len(idle(node)[0]) == asks
 
 
