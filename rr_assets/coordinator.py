@@ -78,6 +78,20 @@ def queue_limits(nodes: Collection[Node]) -> list[dict[str, Any]]:
     ]
 
 
+def why_nobody(work: str, nodes: Collection[Node]) -> str:
+    """Why no worker takes a work; empty if one does."""
+    lane = CPU if work == CPU else GPU
+    there = [node for node in nodes if node.lane == lane]
+    able = [node for node in there if node.code == code_version()]
+    if any(work in node.takes for node in able):
+        return ""
+    if not there:
+        return f"no worker of lane {lane} is alive"
+    if not able:
+        return f"all workers of lane {lane} have other code"
+    return f"no worker takes {work}: by role, memory or a full disk"
+
+
 def assets_of(run: DagsterRun, nodes: Collection[str]) -> set[str]:
     """Names of the assets a run writes; `nodes` are those of its whole job, for a run that selects none."""
     if run.asset_selection:

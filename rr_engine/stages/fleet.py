@@ -325,11 +325,13 @@ def _title(row: Mapping[str, Any], champion: Champion | None) -> str:
     return f"champion, generation {champion.pointer.number}"
 
 
-def make_leaderboard(vault: Vault, waits: Sequence[Mapping[str, Any]]) -> tuple[Card, list[dict[str, Any]]]:
-    """Write the page of all configs; `waits` has a row per config and asset (`stages.liveness`)."""
+def make_leaderboard(
+    vault: Vault, waits: Sequence[Mapping[str, Any]], workers: Sequence[Mapping[str, Any]] = ()
+) -> tuple[Card, list[dict[str, Any]]]:
+    """Write the page of all configs; `waits` has a row per config and asset (`stages.liveness`), `workers` one each."""
     now = datetime.now(UTC)
     rows = standings(vault, now)
-    page = leaderboard_page(rows, waits, now.isoformat(timespec="seconds"))
+    page = leaderboard_page(rows, waits, workers, now.isoformat(timespec="seconds"))
     card = vault.put(
         BOARD_KIND,
         ALL,
