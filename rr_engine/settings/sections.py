@@ -35,7 +35,7 @@ class SelfplaySettings(Section):
 
     games: Natural = 0  # games made by one run; 0: as many as the plan grants
     unplanned_games: Count = 400  # the same, as long as there is no plan
-    shard_games: Count = 200  # games stored in one shard, at most
+    shard_games: Count = 100  # games stored in one shard: durable as soon as as many have ended
     temperature: Temperature = 1.0  # of the move choice, in the first part of a game
     temperature_late: Temperature = 0.2  # of the move choice, afterwards
     temperature_share: Share = 0.15  # length of the first part, over the decisions of a typical game
