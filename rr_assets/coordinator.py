@@ -1,6 +1,6 @@
 """The run coordinator: every run, whoever launched it, gets its lane and the tags that keep one writer a partition."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from dagster import (
@@ -60,6 +60,14 @@ def run_tags(assets: set[str], partition: str | None) -> dict[str, str]:
     if partition is not None:
         tags["rr/config"] = partition
     return tags | {writes_tag(asset): partition or "all" for asset in sorted(assets)}
+
+
+def priority_of(tags: Mapping[str, str], planned: float) -> int:
+    """`dagster/priority` of a run with those tags: the plan's, from 0 to 1, in percent; a training comes before games.
+
+    One training follows a whole dataset, so games never starve.
+    """
+    return round(100 * planned) + (100 if tags[WORK_TAG].startswith(TRAINING) else 0)
 
 
 def queue_limits(nodes: Collection[Node]) -> list[dict[str, Any]]:
@@ -138,19 +146,19 @@ class TaggingRunCoordinator(QueuedRunCoordinator):
         config = run.tags.get(PARTITION_TAG)
         tags = run_tags(assets_of(run, nodes), config)
         if config is not None and _PRIORITY_TAG not in run.tags:
-            tags[_PRIORITY_TAG] = str(self._priority(config))
+            tags[_PRIORITY_TAG] = str(priority_of(tags, self._planned(config)))
         self._instance.add_run_tags(run.run_id, tags)
         return super().submit_run(context)
 
-    def _priority(self, config: str) -> int:
-        """As the plan had it when it last let the config play, from 0 to 100."""
+    def _planned(self, config: str) -> float:
+        """The priority that the plan gave a config when it last let it play; 0 before."""
         wanted = AssetRecordsFilter(AssetKey(BUDGET_NAME), asset_partitions=[config])
         for record in self._instance.fetch_materializations(wanted, limit=1).records:
             event = record.asset_materialization
             priority = None if event is None else event.metadata.get("priority")
             if priority is not None and isinstance(priority.value, float):
-                return round(100 * priority.value)
-        return 0
+                return priority.value
+        return 0.0
 
     def _make_pools(self, run: DagsterRun) -> None:
         """Make the pools of a run before the queue looks: at its first look those it does not know hold nobody back."""

@@ -81,6 +81,12 @@ class Trial:
             raise ConfigError(f"there is no cluster in {self.folder}: make one by `rr-cluster up`")
         return Addresses(**json.loads(self._file.read_text()))
 
+    def prepare(self) -> None:
+        """Choose ports and secrets, unless that was done before."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self._file.exists():
+            _write_secret(self._file, json.dumps(asdict(Addresses.new())))
+
     @property
     def environment(self) -> dict[str, str]:
         """Variables by which a process is part of it."""
@@ -128,7 +134,7 @@ class Trial:
         self._write(_programs(), workers, cpu_slots)
         subprocess.run(
             [_BIN / "supervisord", "-c", self.folder / "supervisord.conf"],
-            check=True, cwd=ROOT, env=os.environ | (environ or {}) | self.environment,
+            check=True, cwd=ROOT, env=os.environ | self.environment | (environ or {}),
         )  # fmt: skip
         deadline = time.monotonic() + _START_S
         _wait("the database", self._database_answers, deadline)
@@ -164,10 +170,9 @@ class Trial:
 
     def _write(self, programs: Mapping[str, Path], workers: Mapping[str, str], cpu_slots: int) -> None:
         """Everything that the parts read."""
+        self.prepare()
         for name in ("home", "log"):
-            (self.folder / name).mkdir(parents=True, exist_ok=True)
-        if not self._file.exists():
-            _write_secret(self._file, json.dumps(asdict(Addresses.new())))
+            (self.folder / name).mkdir(exist_ok=True)
         own = self.addresses
         shutil.copy(ROOT / "dagster_home" / "dagster.cluster.yaml", self.folder / "home" / "dagster.yaml")
         server = {"host": "127.0.0.1", "port": own.code, "location_name": "rr_assets"}
@@ -232,7 +237,14 @@ class Trial:
         return sections
 
     def _program(self, command: str, **fields: str) -> dict[str, str]:
-        fixed = {"autorestart": "true", "startsecs": "0", "stopasgroup": "true", "killasgroup": "true", "priority": "1"}
+        fixed = {
+            "autorestart": "true",
+            "startsecs": "0",
+            "startretries": "1000",
+            "stopasgroup": "true",
+            "killasgroup": "true",
+            "priority": "1",
+        }
         logs = {"redirect_stderr": "true", "stdout_logfile": f"{self.folder}/log/%(program_name)s.log"}
         return {"command": command, **fixed, **logs, "stopwaitsecs": "10", **fields}
 

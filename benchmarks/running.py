@@ -1,9 +1,11 @@
-"""A running cluster as a test uses it: who works, launching runs, waiting, killing."""
+"""A running cluster, as tests and measurements use it: who works, launching runs, waiting, killing."""
 
 import os
+import shutil
 import signal
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from unittest import mock
 import dagster as dg
 
 from benchmarks.served import ask
+from benchmarks.tripwire import Tripwire
 from rr_assets.cluster.launcher import ClusterRunLauncher
 from rr_assets.cluster.trial import Trial
 from rr_assets.coordinator import UNDER_WAY, WORKER_TAG
@@ -20,7 +23,7 @@ from rr_engine.boards import CONFIGS
 from rr_engine.stages import pauses
 from rr_engine.vault import Vault
 
-TINY = Path(__file__).resolve().parents[1] / "data" / "tiny.toml"
+TINY = Path(__file__).resolve().parents[1] / "tests" / "data" / "tiny.toml"
 _LAUNCH = """mutation($asset: [String!]!, $tags: [ExecutionTag!]!) { launchPipelineExecution(executionParams: {
     selector: {repositoryName: "__repository__", repositoryLocationName: "rr_assets", pipelineName: "__ASSET_JOB",
                assetSelection: [{path: $asset}]}
@@ -28,11 +31,30 @@ _LAUNCH = """mutation($asset: [String!]!, $tags: [ExecutionTag!]!) { launchPipel
     { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 
 
+@contextmanager
+def running_cluster(workers: Mapping[str, str], settings: Path) -> Iterator[tuple["Running", Tripwire]]:
+    """A cluster of its own in a folder for temporary files, every config at rest; the platform uses the tripwire."""
+    folder = Path(tempfile.mkdtemp(prefix="ringrift-"))
+    folder.chmod(0o755)  # the database runs as another user
+    trial = Trial(folder)
+    trial.prepare()
+    wire = Tripwire(trial.addresses.store)
+    trial.serve(workers, environ={"RR_SETTINGS": str(settings), "AWS_ENDPOINT_URL": wire.url})
+    try:
+        running = Running(trial, settings)
+        running.begin()
+        yield running, wire
+    finally:
+        trial.down()
+        shutil.rmtree(folder)
+
+
 class Running:
     """A cluster whose processes run."""
 
-    def __init__(self, trial: Trial) -> None:
+    def __init__(self, trial: Trial, settings: Path) -> None:
         self.trial = trial
+        self._settings = settings
         self.instance: dg.DagsterInstance
         self.vault: Vault
 
@@ -40,7 +62,7 @@ class Running:
     def joined(self) -> Iterator[None]:
         """This process is part of it meanwhile."""
         with (
-            mock.patch.dict(os.environ, self.trial.environment | {"RR_SETTINGS": str(TINY)}),
+            mock.patch.dict(os.environ, self.trial.environment | {"RR_SETTINGS": str(self._settings)}),
             dg.DagsterInstance.from_config(self.trial.environment["DAGSTER_HOME"]) as instance,
         ):
             self.instance, self.vault = instance, Vault.open()
@@ -53,7 +75,7 @@ class Running:
             for part in self.trial.processes():
                 if part["statename"] == "STOPPED":
                     self.trial.start(part["name"])
-            self.wait(self._is_served, 120)
+            self.wait_served()
 
     def settle(self) -> None:
         """Bring everybody back, let every config rest, and wait until no run is under way."""
@@ -118,8 +140,14 @@ class Running:
         pid = next(process["pid"] for process in self.trial.processes() if process["name"] == part)
         os.killpg(pid, signal.SIGKILL)
 
+    def wait_served(self) -> None:
+        """Return when pages and database answer."""
+        self.wait(self._is_served, 120)
+
     def _is_served(self) -> bool:
         try:
-            return bool(ask(self.trial.pages, "{ assetNodes { id } }")["assetNodes"])
+            runs = "{ assetNodes { id } runsOrError(limit: 1) { __typename } }"
+            answer = ask(self.trial.pages, runs)
         except OSError:
             return False
+        return bool(answer["assetNodes"]) and answer["runsOrError"]["__typename"] == "Runs"
