@@ -29,6 +29,7 @@ import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 from supervisor.xmlrpc import SupervisorTransport
 
+from rr_assets.cluster import store
 from rr_engine.errors import ConfigError, EngineError
 from rr_engine.render.table import columns
 
@@ -227,7 +228,7 @@ class Trial:
             "program:database": self._program(database, stopsignal="INT")
             | ({"user": "postgres"} if os.geteuid() == 0 else {}),
             "program:broker": self._program(f"{programs['redis-server']} {self.folder}/redis.conf"),
-            "program:store": self._program(f"{programs['moto_server']} -H 127.0.0.1 -p {own.store}"),
+            "program:store": self._program(f"{sys.executable} -m {store.__name__} {own.store}"),
         }
         for name, command in platform.items():
             sections[f"program:{name}"] = self._program(command, autostart="false", priority="1000")
@@ -314,7 +315,7 @@ def missing_programs() -> list[str]:
 def _found() -> dict[str, Path | None]:
     database = [str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
     paths = os.pathsep.join([str(_BIN), *database, os.environ.get("PATH", "")])
-    names = ("initdb", "postgres", "redis-server", "moto_server", "supervisord")
+    names = ("initdb", "postgres", "redis-server", "supervisord")
     return {name: None if (path := shutil.which(name, path=paths)) is None else Path(path) for name in names}
 
 

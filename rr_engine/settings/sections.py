@@ -11,9 +11,11 @@ from rr_engine.settings.ranges import (
     Count,
     Elo,
     Factor,
+    Limits,
     Natural,
     Rate,
     Role,
+    Seconds,
     Share,
     Temperature,
     Text,
@@ -268,13 +270,23 @@ class AlertSettings(Section):
 
 @dataclass(frozen=True)
 class VaultSettings(Section):
-    """How full a disk may get, and how a transfer is tried again."""
+    """How full a disk may get, and how an object store is asked.
+
+    A request is one question to the store and its whole answer. A file of more than one part takes a request for each,
+    every one with its own time and tries. Bandwidth is that of one process, both ways together, to the stores whose
+    address begins with the key; of several the longest counts, and without one there is no limit.
+    """
 
     warn_full: Share = 0.70  # of the disk: shown
     pause_full: Share = 0.93  # of the disk: nothing new is produced
     refuse_full: Share = 0.96  # of the disk: nothing is written
-    attempts: Count = 4  # tries of one transfer
-    first_wait_s: Amount = 0.5  # seconds before the second try; doubles each time
+    timeout_s: Seconds = 60.0  # seconds that one try of a request may take, from connecting to the last byte
+    attempts: Count = 6  # tries of one request
+    first_wait_s: Amount = 0.5  # seconds before the second try, and up to as many by chance; doubles each time,
+    longest_wait_s: Amount = 30.0  # up to this
+    part_mib: Annotated[int, Between(5, 64)] = 8  # MiB of a file in one request; a part must pass within `timeout_s`
+    at_once: Count = 16  # requests under way side by side, when many cards are read
+    bandwidth_mb_s: Limits = field(default_factory=dict[str, float], hash=False)  # MB/s by address
 
     def __post_init__(self) -> None:
         if not self.warn_full <= self.pause_full <= self.refuse_full:

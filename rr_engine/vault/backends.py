@@ -1,4 +1,4 @@
-"""Where bytes lie: a local folder or an object store. Knows names and bytes, neither cards nor what they mean.
+"""Where bytes lie: what a vault asks of its store, and a local folder. Knows names and bytes, not what they mean.
 
 A name is a relative path with `/`. A file appears whole or not at all, and is on the medium before its name is.
 """
@@ -6,17 +6,17 @@ A name is a relative path with `/`. A file appears whole or not at all, and is o
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import BinaryIO, Protocol
 from uuid import uuid4
 
-from rr_engine.errors import EngineError, TransferError, VaultError
-from rr_engine.settings import VaultSettings
+from rr_engine.errors import VaultError
 
 Digest = tuple[str, int]  # SHA-256 in hex, size in bytes
-Answer = TypeVar("Answer")
+
+_BLOCK = 1 << 20  # bytes of a file in memory at once
 
 
 class Backend(Protocol):
@@ -36,16 +36,20 @@ class Backend(Protocol):
         """All bytes at `name`, or None if nothing is there."""
         ...
 
+    def read_all(self, names: Sequence[str]) -> list[bytes | None]:
+        """What `read` says of each of many small files that never change; they may come from a copy on this machine."""
+        ...
+
+    def blocks(self, name: str) -> Iterator[bytes] | None:
+        """The bytes at `name`, piece by piece, or None if nothing is there."""
+        ...
+
     def digest(self, name: str) -> Digest | None:
         """Digest of the bytes at `name`, read now, or None if nothing is there."""
         ...
 
     def names(self, folder: str) -> list[str]:
         """Last parts of the names directly under `folder`, in order."""
-        ...
-
-    def used_share(self) -> float:
-        """How full the medium is, from 0 to 1; 0 where it has no end."""
         ...
 
 
@@ -68,7 +72,7 @@ class LocalBackend:
         """Where `name` lies, or would lie."""
         return self.root / name
 
-    def write(self, name: str, source: Path | bytes, digest: Digest) -> None:
+    def write(self, name: str, source: Path | bytes | Iterator[bytes], digest: Digest) -> None:
         with self._told(name), self._aside(name, source) as temporary:
             if (arrived := digest_of(temporary)) != digest:
                 raise VaultError(f"{self.path(name)} was to be {digest}, but {arrived} arrived: its source has changed")
@@ -89,6 +93,16 @@ class LocalBackend:
             except FileNotFoundError:
                 return None
 
+    def read_all(self, names: Sequence[str]) -> list[bytes | None]:
+        return [self.read(name) for name in names]
+
+    def blocks(self, name: str) -> Iterator[bytes] | None:
+        with self._told(name):
+            try:
+                return self._rest_of(self.path(name).open("rb"), name)
+            except FileNotFoundError:
+                return None
+
     def digest(self, name: str) -> Digest | None:
         with self._told(name):
             try:
@@ -104,10 +118,16 @@ class LocalBackend:
                 return []
 
     def used_share(self) -> float:
+        """How full the disk is, from 0 to 1."""
         with self._told("."):
             _make_folder(self.root)
             usage = shutil.disk_usage(self.root)
         return usage.used / (usage.used + usage.free)  # as df counts: without what only root may fill
+
+    def _rest_of(self, file: BinaryIO, name: str) -> Iterator[bytes]:
+        with file, self._told(name):
+            while block := file.read(_BLOCK):
+                yield block
 
     @contextmanager
     def _told(self, name: str) -> Generator[None, None, None]:
@@ -118,112 +138,24 @@ class LocalBackend:
             raise VaultError(f"{self.path(name)} cannot be used: {error.strerror}") from error
 
     @contextmanager
-    def _aside(self, name: str, source: Path | bytes) -> Generator[Path, None, None]:
+    def _aside(self, name: str, source: Path | bytes | Iterator[bytes]) -> Generator[Path, None, None]:
         """A hidden file beside `name`, complete and flushed; after use it is gone and the folder is flushed too."""
         folder = self.path(name).parent
         _make_folder(folder)
         temporary = folder / f".{uuid4().hex}.tmp"
         try:
             with temporary.open("xb") as file:
-                if isinstance(source, bytes):
-                    file.write(source)
-                else:
+                if isinstance(source, Path):
                     with source.open("rb") as original:
-                        shutil.copyfileobj(original, file, length=1 << 20)
+                        shutil.copyfileobj(original, file, length=_BLOCK)
+                else:
+                    file.writelines([source] if isinstance(source, bytes) else source)
                 file.flush()
                 os.fsync(file.fileno())
             yield temporary
         finally:
             temporary.unlink(missing_ok=True)
             _flush_folder(folder)
-
-
-class ObjectBackend:
-    """A prefix of any store fsspec knows; what fails on the way is tried again, with growing waits."""
-
-    def __init__(self, url: str, settings: VaultSettings) -> None:
-        from fsspec.core import url_to_fs
-
-        try:
-            files, root = url_to_fs(url, use_listings_cache=False)
-        except (ImportError, ValueError) as error:
-            raise VaultError(f"no way to {url}: {error}") from error
-        self._files: Any = files  # fsspec's own types do not tell bytes from text
-        self._root = root.rstrip("/")
-        self._settings = settings
-        self.url = url.rstrip("/")
-
-    def write(self, name: str, source: Path | bytes, digest: Digest) -> None:
-        def put_and_read_back() -> None:
-            if isinstance(source, bytes):
-                self._files.pipe_file(self._at(name), source)
-            else:
-                self._files.put_file(str(source), self._at(name))
-            if (arrived := self._digest(name)) != digest:
-                raise TransferError(f"{self.url}/{name} was to be {digest}, but {arrived} arrived")
-
-        self._transfer(name, put_and_read_back)
-
-    def create(self, name: str, data: bytes) -> bool:
-        def create_whole() -> bool:
-            try:
-                self._files.pipe_file(self._at(name), data, mode="create")
-            except FileExistsError:
-                return self._files.cat_file(self._at(name)) == data  # an earlier try may have got through unheard
-            return True
-
-        return bool(self._transfer(name, create_whole))
-
-    def read(self, name: str) -> bytes | None:
-        def read_all() -> bytes:
-            return self._files.cat_file(self._at(name))
-
-        return self._transfer(name, read_all)
-
-    def digest(self, name: str) -> Digest | None:
-        return self._transfer(name, lambda: self._digest(name))
-
-    def names(self, folder: str) -> list[str]:
-        def list_paths() -> list[str]:
-            return self._files.ls(self._at(folder), detail=False)
-
-        return sorted(path.rstrip("/").rpartition("/")[2] for path in self._transfer(folder, list_paths) or [])
-
-    def used_share(self) -> float:
-        return 0.0
-
-    def _at(self, name: str) -> str:
-        return f"{self._root}/{name}"
-
-    def _digest(self, name: str) -> Digest:
-        with self._files.open(self._at(name), "rb") as file:
-            total, size = hashlib.sha256(), 0
-            while block := file.read(1 << 20):
-                total.update(block)
-                size += len(block)
-        return total.hexdigest(), size
-
-    def _transfer(self, name: str, action: Callable[[], Answer]) -> Answer | None:
-        """Do `action` until it comes through; None if what it reads is not there."""
-        from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
-
-        def once() -> Answer | None:
-            try:
-                return action()
-            except FileNotFoundError:
-                return None
-            except PermissionError as error:
-                raise VaultError(f"{self.url}/{name} is not ours to use: {error}") from error
-            except OSError as error:
-                raise TransferError(f"{self.url}/{name} could not be reached: {error}") from error
-
-        retrying = Retrying(
-            stop=stop_after_attempt(self._settings.attempts),
-            wait=wait_exponential(multiplier=self._settings.first_wait_s),
-            retry=retry_if_exception(lambda error: isinstance(error, EngineError) and error.retryable),
-            reraise=True,
-        )
-        return retrying(once)
 
 
 def _make_folder(folder: Path) -> None:

@@ -1,8 +1,9 @@
 """The vault: put, get and list artefacts, point at champions, claim seeds. Knows no format of what it keeps."""
 
+import hashlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from uuid import uuid4
 
 from rr_engine.errors import DiskFullError, VaultError
 from rr_engine.settings import VaultSettings
-from rr_engine.vault.backends import Backend, Digest, LocalBackend, ObjectBackend, digest_of
+from rr_engine.vault.backends import Backend, Digest, LocalBackend, digest_of
 from rr_engine.vault.capacity import Capacity, Level, capacity_of
 from rr_engine.vault.card import (
     CARD_SUFFIX,
@@ -28,6 +29,7 @@ from rr_engine.vault.card import (
     encode,
     numbered_place,
 )
+from rr_engine.vault.objects import open_objects
 
 URL_VARIABLE = "RR_VAULT"
 CACHE_VARIABLE = "RR_CACHE"
@@ -57,14 +59,15 @@ class Vault:
     def open(cls, url: str | None = None, *, settings: VaultSettings | None = None) -> "Vault":
         """The vault at `url`, else at `RR_VAULT`, else in `data` beside the project.
 
-        `url` is a path or what fsspec reads (`s3://bucket/prefix`). Local copies of a distant vault go to `RR_CACHE`.
+        `url` is a path or `s3://bucket/prefix`. Local copies of a distant vault go to `RR_CACHE`.
         """
         settings = settings or VaultSettings()
         url = url or os.environ.get(URL_VARIABLE) or str(Path(__file__).resolve().parents[2] / "data")
         if "://" not in url or url.startswith("file://"):
             local = LocalBackend(Path(url.removeprefix("file://")).expanduser().resolve())
             return cls(local, near=local, settings=settings)
-        return cls(ObjectBackend(url, settings), near=LocalBackend(cache_folder()), settings=settings)
+        near = LocalBackend(cache_folder())
+        return cls(open_objects(url, near=near.root, settings=settings), near=near, settings=settings)
 
     @property
     def url(self) -> str:
@@ -119,18 +122,18 @@ class Vault:
 
     def get(self, card: Card) -> bytes:
         """The artefact's bytes; raises `VaultError` if they are missing or not what the card says."""
-        data = self._backend.read(card.name)
-        if data is None or digest_of(data) != card.digest:
-            raise _mismatch(self._backend, card, None if data is None else digest_of(data))
-        return data
+        return b"".join(self._blocks(card))
 
     def path(self, card: Card) -> Path:
         """A local file with the artefact's bytes, to be read only; raises as `get` does. Distant vaults are copied."""
         found = self._near.digest(card.name)
-        if self._near is not self._backend and found != card.digest:
-            self._near.write(card.name, self.get(card), card.digest)
-        elif found != card.digest:
+        if found == card.digest:
+            return self._near.path(card.name)
+        if self._near is self._backend:
             raise _mismatch(self._near, card, found)
+        if (near := self._near_capacity()).level == Level.REFUSE:
+            raise DiskFullError(near.reason)
+        self._near.write(card.name, self._blocks(card), card.digest)
         return self._near.path(card.name)
 
     def card(self, kind: str, config: str, sha256: str) -> Card:
@@ -150,7 +153,7 @@ class Vault:
         for match in map(_CARD_FILE.fullmatch, self._backend.names(f"{kind}/{config}")):
             if match:
                 editions[match[1]] = max(int(match[2] or 0), editions.get(match[1], 0))
-        found = [self._read(Card, card_place(kind, config, *named)) for named in editions.items()]
+        found = self._read(Card, [card_place(kind, config, *named) for named in editions.items()])
         return sorted(found, key=lambda card: (card.created, card.sha256))
 
     def write_pointer(self, card: Card, *, facts: Mapping[str, Any] | None = None) -> Pointer:
@@ -201,8 +204,15 @@ class Vault:
         return self._all(Claim, config)
 
     def capacity(self) -> Capacity:
-        """How full the disk below the vault is, and what that allows; an object store is never full."""
-        return capacity_of(self.url, self._backend.used_share(), self._settings)
+        """How full the disk below the vault is, and what that allows.
+
+        An object store is never full, but the disk of its copies on this machine is: that one only keeps from
+        producing, for what is made does not go there.
+        """
+        near = self._near_capacity()
+        if self._near is not self._backend and near.level == Level.REFUSE:
+            return Capacity(Level.PAUSE, near.reason)
+        return near
 
     def demand_room(self) -> None:
         """For whoever is about to produce something: raises DiskFullError where the disk is too full for that."""
@@ -220,16 +230,27 @@ class Vault:
             place = card_place(kind, config, sha256, newest.edition + 1)
         return newest
 
-    def _read(self, kind: type[Record], place: str) -> Record:
-        known = self._known.get(place)
-        if isinstance(known, kind):
-            return known
-        data = self._backend.read(place)
-        if data is None:
-            raise VaultError(f"{self.url}/{place} has vanished; what is in a vault must never be removed by hand")
-        record = decode(kind, data, place=place)
-        self._known[place] = record
-        return record
+    def _blocks(self, card: Card) -> Iterator[bytes]:
+        """The artefact's bytes as they come; raises behind the last if they were not what the card says."""
+        blocks = self._backend.blocks(card.name)
+        if blocks is None:
+            raise _mismatch(self._backend, card, None)
+        total, size = hashlib.sha256(), 0
+        for block in blocks:
+            total.update(block)
+            size += len(block)
+            yield block
+        if (found := (total.hexdigest(), size)) != card.digest:
+            raise _mismatch(self._backend, card, found)
+
+    def _read(self, kind: type[Record], places: Sequence[str]) -> list[Record]:
+        """The records at these places, each read from the store once at most."""
+        missing = [place for place in places if not isinstance(self._known.get(place), kind)]
+        for place, data in zip(missing, self._backend.read_all(missing), strict=True):
+            if data is None:
+                raise VaultError(f"{self.url}/{place} has vanished; what is in a vault must never be removed by hand")
+            self._known[place] = decode(kind, data, place=place)
+        return [record for place in places if isinstance(record := self._known[place], kind)]
 
     def _numbers(self, kind: type[Pointer | Claim], config: str) -> list[int]:
         check_place(kind.FOLDER, config)
@@ -237,11 +258,11 @@ class Vault:
         return [int(match[1]) for match in matches if match]
 
     def _all(self, kind: type[Numbered], config: str) -> list[Numbered]:
-        return [self._read(kind, numbered_place(kind.FOLDER, config, number)) for number in self._numbers(kind, config)]
+        return self._read(kind, [numbered_place(kind.FOLDER, config, number) for number in self._numbers(kind, config)])
 
     def _newest(self, kind: type[Numbered], config: str) -> Numbered | None:
         numbers = self._numbers(kind, config)
-        return self._read(kind, numbered_place(kind.FOLDER, config, numbers[-1])) if numbers else None
+        return self._read(kind, [numbered_place(kind.FOLDER, config, numbers[-1])])[0] if numbers else None
 
     def _write_next(self, kind: type[Numbered], config: str, follow: Callable[[Numbered | None], Numbered]) -> Numbered:
         """Write what follows the newest record; who is overtaken looks again and follows the one that overtook."""
@@ -253,9 +274,14 @@ class Vault:
                 return decode(kind, text, place=record.place)
 
     def _refuse_when_full(self) -> None:
-        capacity = self.capacity()
-        if capacity.level == Level.REFUSE:
+        if (capacity := self.capacity()).level == Level.REFUSE:
             raise DiskFullError(capacity.reason)
+
+    def _near_capacity(self) -> Capacity:
+        """What the disk of this vault's files on this machine allows."""
+        apart = self._near is not self._backend
+        what = f"the disk of {self._near.url} ({CACHE_VARIABLE}: copies of {self.url})" if apart else self.url
+        return capacity_of(what, self._near.used_share(), self._settings)
 
 
 def cache_folder() -> Path:
