@@ -29,7 +29,7 @@ from rr_engine.boards import CONFIGS, Config
 from rr_engine.selfplay import idle
 from rr_engine.selfplay.plan import ConfigFacts, PlanRow, make_plan
 from rr_engine.selfplay.play import typical_decisions
-from rr_engine.settings import NetworkSettings, Settings, TrainingSettings
+from rr_engine.settings import DatasetSettings, NetworkSettings, PlanSettings, Settings, TrainingSettings
 
 # Kind of node: (how many, speed against the one measured, GB of the GPU, role)
 KINDS = (
@@ -41,10 +41,9 @@ KINDS = (
     (4, 0.2, 2.0, "ephemeral"),
 )
 CPU_SLOTS = 24  # runs of other kinds at once, over all nodes
-SETTINGS = Settings(network=NetworkSettings(128, 10), training=TrainingSettings(batch_size=1024))
-STATIC = yaml.safe_load((Path(__file__).parents[1] / "dagster_home" / "dagster.cluster.yaml").read_text())[
-    "run_coordinator"
-]["config"]["tag_concurrency_limits"]
+GAMES = 125_000  # of a turn over all configs: runs of some minutes
+NEW_SAMPLES = 100_000  # that a training of two players needs
+_CLUSTER = yaml.safe_load((Path(__file__).parents[1] / "dagster_home" / "dagster.cluster.yaml").read_text())
 
 FAILS = 0.01  # of the nodes, a minute
 BACK_MIN = (2.0, 20.0)  # minutes until a failed node is back, or another in its place
@@ -52,8 +51,9 @@ NOTICED_S, RETRIED_S = 60.0, 60.0  # until a lost run is noticed, and from there
 START_S = 3.0  # of a run on a warm worker
 DATASET_S, RATING_S, PLAN_S = 20.0, 240.0, 5.0  # runs of lane cpu, for a small board
 LOOK_S, IDLE_S, PLAN_EVERY_S = 1.0, 60.0, 900.0  # the queue, the idle sensor, the plan
-CELL_DECISIONS_S = 3.0e6  # of self-play: decisions times cells a second, at speed 1
-CELL_SAMPLES_S = 1.5e6  # of training: samples times cells a second, at speed 1
+# At speed 1, a third of an H200's (docs/benchmarks.md), with 128 channels and 10 blocks; a second:
+CELL_DECISIONS_S = 140_000  # self-play: decisions times cells
+CELL_SAMPLES_S = 680_000  # training: samples times cells
 
 
 @dataclass
@@ -106,7 +106,8 @@ class Fleet:
 
     rng: random.Random
     times: int
-    settings: Settings = SETTINGS
+    settings: Settings
+    limits: list[dict[str, Any]]  # of the queue, as dagster.yaml gives them
     now: float = 0.0
     machines: dict[str, Machine] = field(default_factory=dict[str, Machine])
     loops: dict[str, Loop] = field(default_factory=lambda: {config.key: Loop() for config in CONFIGS})
@@ -184,8 +185,10 @@ class Fleet:
 
     def look(self) -> None:
         """The queue: the most important first, as far as the limits allow; a worker that is free takes it."""
+        if not self.queue:
+            return
         alive = [machine.node for machine in self.machines.values() if machine.up]
-        counter = TagConcurrencyLimitsCounter([*STATIC, *queue_limits(alive)], self.under_way)
+        counter = TagConcurrencyLimitsCounter([*self.limits, *queue_limits(alive)], self.under_way)
         for run in sorted(self.queue, key=lambda run: (-run.priority, run.order)):
             if not counter.is_blocked(run) and self._begin(run):
                 counter.update_counters_with_launched_item(run)
@@ -305,6 +308,23 @@ class Fleet:
         }
 
 
+def settings_of() -> Settings:
+    """What an operator of such a fleet would set."""
+    return Settings(
+        network=NetworkSettings(128, 10),
+        training=TrainingSettings(batch_size=1024),
+        dataset=DatasetSettings(min_new_samples=NEW_SAMPLES),
+        plan=PlanSettings(games=GAMES),
+    )
+
+
+def limits_of(times: int) -> list[dict[str, Any]]:
+    """The queue's limits of dagster.cluster.yaml, with so many times the runs that make games of one config at once."""
+    limits = _CLUSTER["run_coordinator"]["config"]["tag_concurrency_limits"]
+    wider = {"rr/writes/games_db": times}
+    return [limit | {"limit": limit["limit"] * wider.get(limit["key"], 1)} for limit in limits]
+
+
 def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -312,7 +332,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--times", type=int, default=1, help="so many times the nodes of every kind")
     arguments = parser.parse_args()
-    fleet = Fleet(random.Random(arguments.seed), arguments.times)
+    fleet = Fleet(random.Random(arguments.seed), arguments.times, settings_of(), limits_of(arguments.times))
     fleet.simulate(arguments.hours)
     print(json.dumps(fleet.report() | {"seed": arguments.seed}))
 

@@ -135,7 +135,7 @@ class Trial:
         self._write(_programs(), workers, cpu_slots)
         subprocess.run(
             [_BIN / "supervisord", "-c", self.folder / "supervisord.conf"],
-            check=True, cwd=ROOT, env=os.environ | self.environment | (environ or {}),
+            check=True, cwd=ROOT, env={**os.environ, **self.environment, **(environ or {})},
         )  # fmt: skip
         deadline = time.monotonic() + _START_S
         _wait("the database", self._database_answers, deadline)
