@@ -109,6 +109,13 @@ class Trial:
         """Address of Dagster's pages."""
         return f"http://127.0.0.1:{self.addresses.pages}"
 
+    @property
+    def pid(self) -> int:
+        """Of supervisord, the parent of all that runs; raises ConfigError when nothing does."""
+        if not self.processes():
+            raise ConfigError(f"no cluster runs in {self.folder}")
+        return int(self._supervisor().getPID())
+
     def processes(self) -> list[dict[str, Any]]:
         """What supervisord says of every part; empty when it does not run."""
         try:
@@ -158,9 +165,7 @@ class Trial:
 
     def down(self) -> None:
         """Stop what `up` started, and nothing else; raises ConfigError if it does not run."""
-        if not self.processes():
-            raise ConfigError(f"no cluster runs in {self.folder}")
-        pid = int(self._supervisor().getPID())
+        pid = self.pid
         self._supervisor().shutdown()
         deadline = time.monotonic() + _START_S
         _wait("its end", lambda: not Path(f"/proc/{pid}").exists(), deadline)
