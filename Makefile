@@ -1,7 +1,7 @@
 # `make run` and `make test` do all set-up themselves; they need Python 3.11 or newer and a C compiler at most.
 
 .DEFAULT_GOAL := help
-.PHONY: run test coverage ui cluster-up cluster-down format clean help .env
+.PHONY: run test coverage ui cluster-up cluster-down soak format clean help .env
 
 # The first interpreter here that is new enough.
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
@@ -51,6 +51,9 @@ cluster-up: $(INSTALLED) ## a whole cluster on this machine: Postgres, Redis, S3
 
 cluster-down: $(INSTALLED) ## stop what cluster-up started
 	$(BIN)/rr-cluster down
+
+soak: $(INSTALLED) ## a cluster under load for 20 minutes, with 50 processes killed
+	$(BIN)/python -m benchmarks.soak --minutes 20 --kills 50
 
 format: $(INSTALLED) ## rewrite the sources as `make test` wants them
 	$(BIN)/ruff check --fix-only .

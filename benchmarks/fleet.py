@@ -16,14 +16,14 @@ import random
 import statistics
 import sys
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from dagster._utils.tags import TagConcurrencyLimitsCounter
 
-from rr_assets.coordinator import priority_of, queue_limits, run_tags
+from rr_assets.coordinator import WORKER_TAG, priority_of, queue_limits, run_tags
 from rr_assets.nodes import CPU, GPU, Node, code_version, works
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.selfplay import idle
@@ -65,7 +65,7 @@ class Run:
     games: int
     priority: int
     tags: dict[str, str]
-    order: int
+    run_id: str
     node: str = ""
     began: float = 0.0
     ends: float = 0.0
@@ -181,18 +181,24 @@ class Fleet:
         row = row or next(row for row in self.plan if row.config == config.key)
         tags = run_tags({asset}, config.key)
         priority = priority_of(tags, row.priority)
-        self.queue.append(Run(asset, config, games or row.games, priority, tags, self.counter, began=self.now))
+        self.queue.append(Run(asset, config, games or row.games, priority, tags, f"{self.counter:09}", began=self.now))
 
     def look(self) -> None:
         """The queue: the most important first, as far as the limits allow; a worker that is free takes it."""
         if not self.queue:
             return
-        alive = [machine.node for machine in self.machines.values() if machine.up]
-        counter = TagConcurrencyLimitsCounter([*self.limits, *queue_limits(alive)], self.under_way)
-        for run in sorted(self.queue, key=lambda run: (-run.priority, run.order)):
+        alive = [self._told(machine) for machine in self.machines.values() if machine.up]
+        counter = TagConcurrencyLimitsCounter([*self.limits, *queue_limits(alive, self.under_way)], self.under_way)
+        for run in sorted(self.queue, key=lambda run: (-run.priority, run.run_id)):
             if not counter.is_blocked(run) and self._begin(run):
                 counter.update_counters_with_launched_item(run)
                 self.queue.remove(run)
+
+    def _told(self, machine: Machine) -> Node:
+        """What a node would answer."""
+        if machine.node.lane == GPU:
+            return replace(machine.node, runs=() if machine.run is None else (machine.run.run_id,))
+        return replace(machine.node, runs=tuple(run.run_id for run in self.under_way if run.node == machine.node.name))
 
     def _begin(self, run: Run) -> bool:
         free = [m for m in self.machines.values() if m.up and run.tags["rr/work"] in m.node.takes and m.run is None]
@@ -201,6 +207,7 @@ class Fleet:
         machine = self.rng.choice(free)
         self.waits[run.asset].append(self.now - run.began)
         run.node, run.began = machine.node.name, self.now
+        run.tags[WORKER_TAG] = run.node
         run.ends = self.now + START_S + self._seconds(run) / machine.speed
         if machine.node.lane == GPU:
             machine.run = run

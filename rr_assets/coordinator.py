@@ -31,8 +31,13 @@ UNDER_WAY = {  # what a run does that has not ended
 WORK_TAG = "rr/work"  # what a worker must take to get the run: `cpu`, `selfplay.hex8_2p`, `training.hex8_2p`
 WORKER_TAG = "rr/worker"  # which worker is at a run, or was
 LOST_TAG = "rr/lost"  # of a run whose worker vanished
+_KIND_TAG = "rr/kind"  # the first part of that
 _QUEUE_TAG = "dagster-celery/queue"
 _PRIORITY_TAG = "dagster/priority"
+
+
+_QUEUED = RunsFilter(statuses=[DagsterRunStatus.QUEUED])
+_ACTIVE = RunsFilter(statuses=[DagsterRunStatus.STARTING, DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING])
 
 
 def writes_tag(asset: str) -> str:
@@ -56,7 +61,7 @@ def run_tags(assets: set[str], partition: str | None) -> dict[str, str]:
     """
     work = work_of(assets, partition)
     lane = CPU if work == CPU else GPU
-    tags = {"rr/lane": lane, WORK_TAG: work, _QUEUE_TAG: lane}
+    tags = {"rr/lane": lane, WORK_TAG: work, _KIND_TAG: _kind(work), _QUEUE_TAG: lane}
     if partition is not None:
         tags["rr/config"] = partition
     return tags | {writes_tag(asset): partition or "all" for asset in sorted(assets)}
@@ -67,23 +72,44 @@ def priority_of(tags: Mapping[str, str], planned: float) -> int:
 
     One training follows a whole dataset, so games never starve.
     """
-    return round(100 * planned) + (100 if tags[WORK_TAG].startswith(TRAINING) else 0)
+    return round(100 * planned) + (100 if tags[_KIND_TAG] == TRAINING else 0)
 
 
-def queue_limits(nodes: Collection[Node]) -> list[dict[str, Any]]:
-    """Limits by which the queue lets go of no more runs than these workers have room for, each work by itself.
+def queue_limits(nodes: Collection[Node], active: Collection[DagsterRun]) -> list[dict[str, Any]]:
+    """Limits by which the queue lets go of no more runs than free workers can begin at once.
 
-    A work that nobody takes has room for none. A run is let go only when somebody can begin it, so the queue stays in
-    Dagster, where priorities hold and people see it.
+    `active` are the runs that it has let go of and that have not ended. Each work has a limit, and each kind of work,
+    and each lane: so many as are active, and as many more as there is room. So the queue stays in Dagster, where
+    priorities hold and people see it, and a run does not wait behind another while its worker could do a third.
     """
     able = [node for node in nodes if node.code == code_version()]
-    works = [CPU, *(f"{work}.{config.key}" for work in (SELFPLAY, TRAINING) for config in CONFIGS)]
-    by_work = {work: sum(node.slots for node in able if work in node.takes) for work in works}
-    by_lane = {lane: sum(node.slots for node in able if node.lane == lane) for lane in (CPU, GPU)}
+    begun = {run for node in nodes for run in node.runs}
+    starting = [run for run in active if run.run_id not in begun and WORKER_TAG not in run.tags]
+
+    def limit(key: str, value: str, takers: Collection[Node]) -> dict[str, Any]:
+        room = sum(node.slots - len(node.runs) for node in takers)
+        taken = {work for node in takers for work in node.takes}
+        coming = sum(run.tags.get(WORK_TAG) in taken for run in starting)
+        return {"key": key, "value": value, "limit": _count(active, key, value) + max(0, room - coming)}
+
+    works = [CPU, *(f"{kind}.{config.key}" for kind in (SELFPLAY, TRAINING) for config in CONFIGS)]
     return [
-        *({"key": WORK_TAG, "value": work, "limit": limit} for work, limit in by_work.items()),
-        *({"key": _QUEUE_TAG, "value": lane, "limit": limit} for lane, limit in by_lane.items()),
+        *(limit(WORK_TAG, work, [node for node in able if work in node.takes]) for work in works),
+        *(limit(_KIND_TAG, kind, [node for node in able if kind in _kinds(node)]) for kind in (SELFPLAY, TRAINING)),
+        *(limit(_QUEUE_TAG, lane, [node for node in able if node.lane == lane]) for lane in (CPU, GPU)),
     ]
+
+
+def _count(runs: Collection[DagsterRun], key: str, value: str) -> int:
+    return sum(run.tags.get(key) == value for run in runs)
+
+
+def _kinds(node: Node) -> set[str]:
+    return {_kind(work) for work in node.takes}
+
+
+def _kind(work: str) -> str:
+    return work.partition(".")[0]
 
 
 def why_nobody(work: str, nodes: Collection[Node]) -> str:
@@ -133,10 +159,11 @@ class TaggingRunCoordinator(QueuedRunCoordinator):
         """The limits that hold now."""
         config = super().get_run_queue_config()
         launcher = self._instance.run_launcher
-        if not isinstance(launcher, KnowsNodes):
+        if not isinstance(launcher, KnowsNodes) or not self._instance.get_run_ids(_QUEUED, limit=1):
             return config
-        limits = [*(config.tag_concurrency_limits or ()), *queue_limits(launcher.nodes())]
-        return config._replace(tag_concurrency_limits=limits)
+        nodes = launcher.nodes()
+        own = queue_limits(nodes, self._instance.get_runs(_ACTIVE))
+        return config._replace(tag_concurrency_limits=[*(config.tag_concurrency_limits or ()), *own])
 
     def submit_run(self, context: SubmitRunContext) -> DagsterRun:
         """Tag and queue a run; raises what the instance's storage raises."""

@@ -52,9 +52,14 @@ def queue_of(work: str, code: str) -> str:
     return f"{work}@{code}"
 
 
-def ask_nodes(app: Celery) -> list[Node]:
-    """The workers that answer within `ASK_S`, by name; raises kombu's OperationalError where there is no broker."""
-    answers: Sequence[dict[str, Any]] = app.control.broadcast(NODE_COMMAND, reply=True, timeout=ASK_S) or []
+def ask_nodes(app: Celery, *, enough: int | None = None) -> list[Node]:
+    """The workers that answer within `ASK_S`, by name; as soon as `enough` have, no more are waited for.
+
+    Raises kombu's OperationalError where there is no broker.
+    """
+    answers: Sequence[dict[str, Any]] = (
+        app.control.broadcast(NODE_COMMAND, reply=True, timeout=ASK_S, limit=enough) or []
+    )
     found = [_node(answer) for reply in answers for answer in reply.values()]
     return sorted((node for node in found if node is not None), key=lambda node: node.name)
 

@@ -19,7 +19,7 @@ from rr_assets.coordinator import LOST_TAG, WORK_TAG
 from rr_assets.nodes import Node, code_version
 
 NO_BROKER = (OperationalError, RedisError, CeleryError, OSError)
-_REMEMBERED_S = 5.0  # seconds for which an answer of the workers holds
+_OTHERS_S = 10.0  # seconds after which new workers are waited for
 _GONE_S = 45.0  # seconds after which a run that no worker says it is at is lost
 
 
@@ -29,7 +29,7 @@ class ClusterRunLauncher(CeleryRunLauncher):
     def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
         url = broker_url()
         super().__init__("cpu", broker=url, backend=url, config_source=SETTINGS, inst_data=inst_data)
-        self._asked_at, self._known = float("-inf"), list[Node]()
+        self._all_asked_at, self._known = float("-inf"), list[Node]()
         self._missed_since: dict[str, float] = {}  # run -> since when nobody says that he is at it
 
     @classmethod
@@ -43,18 +43,19 @@ class ClusterRunLauncher(CeleryRunLauncher):
         return cls(inst_data, **config_value)
 
     def nodes(self) -> Sequence[Node]:
-        """The workers that answered within the last seconds; empty while there is no broker."""
-        if time.monotonic() - self._asked_at > _REMEMBERED_S:
-            try:
-                self._known = ask_nodes(self.celery)
-            except NO_BROKER:
-                self._known = []
-            self._asked_at = time.monotonic()
+        """The workers that answer now, new ones after a while; empty while there is no broker."""
+        expects_others = not self._known or time.monotonic() - self._all_asked_at > _OTHERS_S
+        if expects_others:
+            self._all_asked_at = time.monotonic()
+        try:
+            self._known = ask_nodes(self.celery, enough=None if expects_others else len(self._known))
+        except NO_BROKER:
+            self._known = []
         return self._known
 
     def forget(self) -> None:
-        """Ask anew the next time."""
-        self._asked_at = float("-inf")
+        """Wait for new workers the next time."""
+        self._all_asked_at = float("-inf")
 
     def launch_run(self, context: LaunchRunContext) -> None:
         """Put the run into the queue of its work, for workers with this code."""
