@@ -20,6 +20,7 @@ from dagster._serdes import unpack_value
 from dagster._utils.interrupts import setup_interrupt_handlers
 from dagster_celery.make_app import make_app
 from dagster_celery.tasks import create_execute_job_task
+from numba.core import config
 
 import rr_engine
 from rr_assets.cluster.broker import NODE_COMMAND, SETTINGS, broker_url, queue_of
@@ -37,7 +38,8 @@ execute_job = create_execute_job_task(app)
 
 
 def load_everything() -> None:
-    """Import the graph and all of the engine."""
+    """Import the graph and all of the engine, with as many threads as the environment says now."""
+    config.reload_config()
     importlib.import_module("rr_assets")
     for module in pkgutil.walk_packages(rr_engine.__path__, "rr_engine."):
         importlib.import_module(module.name)

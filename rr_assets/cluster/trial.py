@@ -30,6 +30,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from supervisor.xmlrpc import SupervisorTransport
 
 from rr_assets.cluster import store
+from rr_assets.cluster.worker import THREADS
 from rr_engine.errors import ConfigError, EngineError
 from rr_engine.render.table import columns
 
@@ -237,9 +238,10 @@ class Trial:
         }
         for name, command in platform.items():
             sections[f"program:{name}"] = self._program(command, autostart="false", priority="1000")
+        threads = max(1, (os.cpu_count() or 1) // (len(workers) + cpu_slots))
         for name, role in workers.items():
-            sections[f"program:{name}"] = self._worker(f"gpu --name {name}", role)
-        sections["program:cpu"] = self._worker(f"cpu --name cpu --slots {cpu_slots}", "coordinator")
+            sections[f"program:{name}"] = self._worker(f"gpu --name {name}", role, threads)
+        sections["program:cpu"] = self._worker(f"cpu --name cpu --slots {cpu_slots}", "coordinator", threads)
         return sections
 
     def _program(self, command: str, **fields: str) -> dict[str, str]:
@@ -254,11 +256,12 @@ class Trial:
         logs = {"redirect_stderr": "true", "stdout_logfile": f"{self.folder}/log/%(program_name)s.log"}
         return {"command": command, **fixed, **logs, "stopwaitsecs": "10", **fields}
 
-    def _worker(self, words: str, role: str) -> dict[str, str]:
+    def _worker(self, words: str, role: str, threads: int) -> dict[str, str]:
         """It is stopped at once, not after the run it is at."""
+        own = {"RR_NODE__ROLE": role} | dict.fromkeys(THREADS, str(threads))
+        environment = ",".join(f'{name}="{value}"' for name, value in own.items())
         command = f"{_BIN}/rr-worker {words}"
-        own = {"environment": f'RR_NODE__ROLE="{role}"', "stopsignal": "QUIT"}
-        return self._program(command, autostart="false", priority="1001", **own)
+        return self._program(command, autostart="false", priority="1001", environment=environment, stopsignal="QUIT")
 
     def _database_answers(self) -> bool:
         own = self.addresses

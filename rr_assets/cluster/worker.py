@@ -19,6 +19,8 @@ from rr_engine.errors import ConfigError, EngineError
 from rr_engine.settings import load
 from rr_engine.vault.store import cache_folder
 
+THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")  # of torch and of the engine, for each run
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -48,12 +50,16 @@ def work(
 ) -> None:
     """Take runs from the broker (RR_BROKER) until it is stopped; `node.role` of the settings says which.
 
-    SIGTERM lets it end what it is at and take no more; a second one, or SIGQUIT, stops at once: the platform tries
-    again elsewhere.
+    Runs share the cores of the node evenly; where it has several workers, OMP_NUM_THREADS and NUMBA_NUM_THREADS say how
+    many each may use. SIGTERM lets it end what it is at and take no more; a second one, or SIGQUIT, stops at once: the
+    platform tries again elsewhere.
     """
     settings = load()
     if lane is Lane.GPU and settings.node.role == "coordinator":
         raise ConfigError("node.role = 'coordinator' takes no games: a worker of lane gpu needs another role")
+    share = max(1, (os.cpu_count() or 1) // (slots if lane is Lane.CPU else 1))
+    for variable in THREADS:
+        os.environ.setdefault(variable, str(share))  # runs that wait for each other's cores take ten times as long
     os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # numbered as the driver does
     os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu) if lane is Lane.GPU else ""
     node = own_node(lane, settings.node.role, settings, disk=cache_folder())
