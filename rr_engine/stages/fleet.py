@@ -175,6 +175,7 @@ def plan_fleet(
         schema_version=SCHEMA_VERSION,
         facts={"rows": table},
     )
+    vault.index(PLAN_KIND, ALL)
     return Planned(card, rows)
 
 
@@ -335,4 +336,5 @@ def make_leaderboard(vault: Vault, waits: Sequence[Mapping[str, Any]]) -> tuple[
         schema_version=SCHEMA_VERSION,
         facts={"rows": rows},
     )
+    vault.index(BOARD_KIND, ALL)
     return card, rows

@@ -18,7 +18,7 @@ from rr_engine.selfplay import quality
 from rr_engine.selfplay.play import play_games, typical_decisions
 from rr_engine.selfplay.quality import Quality
 from rr_engine.settings import QualitySettings, SelfplaySettings, Settings
-from rr_engine.vault import Card, Claim, Vault
+from rr_engine.vault import CLAIM_KIND, Card, Claim, Vault
 
 if TYPE_CHECKING:
     import duckdb
@@ -79,12 +79,14 @@ def make_games(
     )
     for part, records in zip(parts, played, strict=True):
         cards.append(_keep(vault, config, records, part, parents, made))
+    vault.index(CLAIM_KIND, config.key)
     facts = {
         "player": agent.name,
         "opponent": None if opponent is None else opponent.name,
         "generation": generation,
         "claim": claim.number,
         "produced_minus_committed": order.games - sum(card.rows for card in cards),
+        "merkle_root": vault.index(KIND, config.key),
     }
     return GamesMade(cards=tuple(cards), facts=facts | _totals(cards, config, time.perf_counter() - began))
 

@@ -8,8 +8,9 @@ import os
 import shutil
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 from uuid import uuid4
 
 from rr_engine.errors import EngineError, TransferError, VaultError
@@ -17,6 +18,13 @@ from rr_engine.settings import VaultSettings
 
 Digest = tuple[str, int]  # SHA-256 in hex, size in bytes
 Answer = TypeVar("Answer")
+
+
+class Found(NamedTuple):
+    """A file as a listing tells of it."""
+
+    size: int  # bytes
+    changed: float  # seconds since 1970, by the clock of the store
 
 
 class Backend(Protocol):
@@ -46,6 +54,18 @@ class Backend(Protocol):
 
     def used_share(self) -> float:
         """How full the medium is, from 0 to 1; 0 where it has no end."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Take away what is at `name`, if anything is."""
+        ...
+
+    def found(self, name: str) -> Found | None:
+        """Size and age of the file at `name`, or None if nothing is there."""
+        ...
+
+    def walk(self, folder: str) -> dict[str, Found]:
+        """Every file anywhere below `folder`, by its whole name; of the vault itself if that is empty."""
         ...
 
 
@@ -108,6 +128,31 @@ class LocalBackend:
             _make_folder(self.root)
             usage = shutil.disk_usage(self.root)
         return usage.used / (usage.used + usage.free)  # as df counts: without what only root may fill
+
+    def remove(self, name: str) -> None:
+        with self._told(name):
+            path = self.path(name)
+            if path.exists():
+                path.unlink(missing_ok=True)
+                _flush_folder(path.parent)
+
+    def found(self, name: str) -> Found | None:
+        with self._told(name):
+            try:
+                status = self.path(name).stat()
+            except FileNotFoundError:
+                return None
+        return Found(status.st_size, status.st_mtime)
+
+    def walk(self, folder: str) -> dict[str, Found]:
+        with self._told(folder):
+            names = [
+                f"{place}/{file}" if (place := Path(parent).relative_to(self.root).as_posix()) != "." else file
+                for parent, _, files in os.walk(self.path(folder), onerror=_unless_missing)
+                for file in files
+            ]
+        told = ((name, self.found(name)) for name in sorted(names))
+        return {name: found for name, found in told if found is not None}
 
     @contextmanager
     def _told(self, name: str) -> Generator[None, None, None]:
@@ -192,6 +237,23 @@ class ObjectBackend:
     def used_share(self) -> float:
         return 0.0
 
+    def remove(self, name: str) -> None:
+        self._transfer(name, lambda: self._files.rm_file(self._at(name)))
+
+    def found(self, name: str) -> Found | None:
+        def told() -> Found:
+            return _told_of(name, self._files.info(self._at(name)))
+
+        return self._transfer(name, told)
+
+    def walk(self, folder: str) -> dict[str, Found]:
+        def find_all() -> dict[str, dict[str, Any]]:
+            return self._files.find(self._at(folder).rstrip("/"), detail=True)
+
+        told = self._transfer(folder, find_all) or {}
+        names = {path: path.removeprefix(f"{self._root}/") for path in sorted(told)}
+        return {name: _told_of(name, told[path]) for path, name in names.items()}
+
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"
 
@@ -224,6 +286,25 @@ class ObjectBackend:
             reraise=True,
         )
         return retrying(once)
+
+
+def _unless_missing(error: OSError) -> None:
+    """For `os.walk`, which passes over what it cannot read: only what is not there may be passed over."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+_WHEN = ("LastModified", "mtime", "last_modified", "updated", "created")  # what stores call a file's last change
+
+
+def _told_of(name: str, info: dict[str, Any]) -> Found:
+    """What fsspec's listing of one file tells; its keys are the store's own."""
+    when = next((info[key] for key in _WHEN if info.get(key) is not None), None)
+    if isinstance(when, datetime):
+        when = when.timestamp()
+    if not isinstance(when, int | float):
+        raise VaultError(f"the store of {name} does not tell how old it is: {sorted(info)}")
+    return Found(int(info["size"]), float(when))
 
 
 def _make_folder(folder: Path) -> None:

@@ -1,7 +1,6 @@
 """The vault: put, get and list artefacts, point at champions, claim seeds. Knows no format of what it keeps."""
 
 import os
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,18 +8,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from rr_engine.errors import DiskFullError, VaultError
+from rr_engine.errors import DiskFullError, RetiredError, VaultError
 from rr_engine.settings import VaultSettings
 from rr_engine.vault.backends import Backend, Digest, LocalBackend, ObjectBackend, digest_of
 from rr_engine.vault.capacity import Capacity, Level, capacity_of
 from rr_engine.vault.card import (
-    CARD_SUFFIX,
     CLAIM_KIND,
     POINTER_KIND,
+    AnyRecord,
     Card,
     Claim,
     Pointer,
     Record,
+    Retirement,
     card_place,
     check_place,
     code_version,
@@ -28,14 +28,13 @@ from rr_engine.vault.card import (
     encode,
     numbered_place,
 )
+from rr_engine.vault.index import INDEX_KINDS, Folder, Index
+from rr_engine.vault.names import Named, Role, named
 
 URL_VARIABLE = "RR_VAULT"
 CACHE_VARIABLE = "RR_CACHE"
 
 Numbered = TypeVar("Numbered", Pointer, Claim)
-
-_CARD_FILE = re.compile(r"([0-9a-f]{64})(?:\.([1-9][0-9]*))?" + re.escape(CARD_SUFFIX))
-_NUMBERED_FILE = re.compile(r"([0-9]{8})\.json")
 
 
 class Vault:
@@ -51,7 +50,7 @@ class Vault:
         self._backend = backend
         self._near = near  # where artefacts have a path: the backend itself, or a cache of it
         self._settings = settings
-        self._known: dict[str, Card | Pointer | Claim] = {}  # read before, by place: they never change
+        self._known: dict[str, AnyRecord] = {}  # read before, by place: they never change
 
     @classmethod
     def open(cls, url: str | None = None, *, settings: VaultSettings | None = None) -> "Vault":
@@ -71,6 +70,24 @@ class Vault:
     def url(self) -> str:
         """Where it is, for people."""
         return self._backend.url
+
+    @property
+    def backend(self) -> Backend:
+        """Its store, for what looks after whole vaults."""
+        return self._backend
+
+    def demand_there(self) -> None:
+        """For who expects a vault to be there already: raises `VaultError` where its folder is missing."""
+        if isinstance(self._backend, LocalBackend) and not self._backend.root.is_dir():
+            raise VaultError(f"there is no vault at {self.url}: no such folder")
+
+    def index(self, kind: str, config: str) -> str:
+        """Bring the Merkle tree of a folder up to date and return its root; whoever wrote there calls it at last.
+
+        Lists the folder once, and reads only the new files and the nodes above them. What a run that died did not
+        index, the next one does.
+        """
+        return Index(self._backend).refresh(Folder(kind, config))
 
     def put(
         self,
@@ -92,6 +109,8 @@ class Vault:
         """
         if kind in (POINTER_KIND, CLAIM_KIND):
             raise VaultError(f"{kind} holds no artefacts: use write_pointer or claim")
+        if kind in INDEX_KINDS:
+            raise VaultError(f"{kind} holds the index of the vault and no artefacts: name another kind")
         sha256, size = digest = digest_of(source)
         card = Card(
             kind=kind,
@@ -108,7 +127,7 @@ class Vault:
             facts=facts or {},
         )
         encode(card)  # raises before anything is written
-        self._refuse_when_full()
+        self.refuse_when_full()
         known = self._find(kind, config, sha256)
         if known is not None:
             card = replace(card, suffix=known.suffix, edition=known.edition + 1)
@@ -119,10 +138,13 @@ class Vault:
         return decode(Card, encode(card), place=card.place)
 
     def get(self, card: Card) -> bytes:
-        """The artefact's bytes; raises `VaultError` if they are missing or not what the card says."""
+        """The artefact's bytes; raises `VaultError` if they are missing or not what the card says.
+
+        Bytes that were given up raise its child `RetiredError`.
+        """
         data = self._backend.read(card.name)
         if data is None or digest_of(data) != card.digest:
-            raise _mismatch(self._backend, card, None if data is None else digest_of(data))
+            raise self._mismatch(card, None if data is None else digest_of(data))
         return data
 
     def path(self, card: Card) -> Path:
@@ -131,7 +153,7 @@ class Vault:
         if self._near is not self._backend and found != card.digest:
             self._near.write(card.name, self.get(card), card.digest)
         elif found != card.digest:
-            raise _mismatch(self._near, card, found)
+            raise self._mismatch(card, found)
         return self._near.path(card.name)
 
     def card(self, kind: str, config: str, sha256: str) -> Card:
@@ -144,15 +166,14 @@ class Vault:
     def cards(self, kind: str, config: str) -> list[Card]:
         """The newest card of every artefact of that kind and config, the one made last at the end.
 
-        Raises `VaultError` if one is damaged.
+        Raises `VaultError` if one is damaged. What `rr vault gc` removes while they are read is left out.
         """
         check_place(kind, config)
         editions: dict[str, int] = {}
-        for match in map(_CARD_FILE.fullmatch, self._backend.names(f"{kind}/{config}")):
-            if match:
-                editions[match[1]] = max(int(match[2] or 0), editions.get(match[1], 0))
-        found = [self._read(Card, card_place(kind, config, *named)) for named in editions.items()]
-        return sorted(found, key=lambda card: (card.created, card.sha256))
+        for said in self._named(f"{kind}/{config}", Role.CARD):
+            editions[said.stem] = max(said.number, editions.get(said.stem, 0))
+        found = [self._read_if_there(Card, card_place(kind, config, *newest)) for newest in editions.items()]
+        return sorted((card for card in found if card is not None), key=lambda card: (card.created, card.sha256))
 
     def write_pointer(self, card: Card, *, facts: Mapping[str, Any] | None = None) -> Pointer:
         """Make `card`'s artefact the champion of its config, under the next number that nobody has taken."""
@@ -201,6 +222,16 @@ class Vault:
         """All claims ever made, the newest last."""
         return self._all(Claim, config)
 
+    def retirement(self, card: Card) -> Retirement | None:
+        """What says that the artefact's bytes were given up, None if nothing does."""
+        return self._read_if_there(Retirement, Retirement(card.kind, card.config, card.sha256).place)
+
+    def retire(self, card: Card) -> None:
+        """Give up the artefact's bytes and keep its card; who reads them from then on is told so."""
+        record = Retirement(card.kind, card.config, card.sha256)
+        self._backend.create(record.place, encode(record))
+        self._backend.remove(card.name)
+
     def capacity(self) -> Capacity:
         """How full the disk below the vault is, and what that allows; an object store is never full."""
         return capacity_of(self.url, self._backend.used_share(), self._settings)
@@ -209,6 +240,12 @@ class Vault:
         """For whoever is about to produce something: raises DiskFullError where the disk is too full for that."""
         capacity = self.capacity()
         if not capacity.allows_more:
+            raise DiskFullError(capacity.reason)
+
+    def refuse_when_full(self) -> None:
+        """For whoever is about to write: raises DiskFullError where the disk is too full even for that."""
+        capacity = self.capacity()
+        if capacity.level == Level.REFUSE:
             raise DiskFullError(capacity.reason)
 
     def _find(self, kind: str, config: str, sha256: str) -> Card | None:
@@ -222,20 +259,30 @@ class Vault:
         return newest
 
     def _read(self, kind: type[Record], place: str) -> Record:
+        record = self._read_if_there(kind, place)
+        if record is None:
+            raise VaultError(f"{self.url}/{place} has vanished; what is in a vault must never be removed by hand")
+        return record
+
+    def _read_if_there(self, kind: type[Record], place: str) -> Record | None:
         known = self._known.get(place)
         if isinstance(known, kind):
             return known
         data = self._backend.read(place)
         if data is None:
-            raise VaultError(f"{self.url}/{place} has vanished; what is in a vault must never be removed by hand")
+            return None
         record = decode(kind, data, place=place)
         self._known[place] = record
         return record
 
+    def _named(self, folder: str, role: Role) -> list[Named]:
+        """What the names of that role in a folder say."""
+        said = map(named, self._backend.names(folder))
+        return [name for name in said if name is not None and name.role is role]
+
     def _numbers(self, kind: type[Pointer | Claim], config: str) -> list[int]:
         check_place(kind.FOLDER, config)
-        matches = map(_NUMBERED_FILE.fullmatch, self._backend.names(f"{kind.FOLDER}/{config}"))
-        return [int(match[1]) for match in matches if match]
+        return [name.number for name in self._named(f"{kind.FOLDER}/{config}", Role.NUMBERED)]
 
     def _all(self, kind: type[Numbered], config: str) -> list[Numbered]:
         return [self._read(kind, numbered_place(kind.FOLDER, config, number)) for number in self._numbers(kind, config)]
@@ -246,22 +293,21 @@ class Vault:
 
     def _write_next(self, kind: type[Numbered], config: str, follow: Callable[[Numbered | None], Numbered]) -> Numbered:
         """Write what follows the newest record; who is overtaken looks again and follows the one that overtook."""
-        self._refuse_when_full()
+        self.refuse_when_full()
         while True:
             record = follow(self._newest(kind, config))
             text = encode(record)
             if self._backend.create(record.place, text):
                 return decode(kind, text, place=record.place)
 
-    def _refuse_when_full(self) -> None:
-        capacity = self.capacity()
-        if capacity.level == Level.REFUSE:
-            raise DiskFullError(capacity.reason)
-
-
-def _mismatch(backend: Backend, card: Card, found: Digest | None) -> VaultError:
-    what = "nothing" if found is None else f"{found[0]} with {found[1]} bytes"
-    return VaultError(f"{backend.url}/{card.name}: expected {card.sha256} with {card.size} bytes, found {what}")
+    def _mismatch(self, card: Card, found: Digest | None) -> VaultError:
+        if found is None and self.retirement(card) is not None:
+            return RetiredError(
+                f"{self.url}/{card.name} was retired: its bytes were given up to save room, its card is kept and names "
+                f"what it was made from; run {card.producer} to make a new one"
+            )
+        what = "nothing" if found is None else f"{found[0]} with {found[1]} bytes"
+        return VaultError(f"{self.url}/{card.name}: expected {card.sha256} with {card.size} bytes, found {what}")
 
 
 def _now() -> str:
