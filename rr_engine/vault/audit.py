@@ -92,7 +92,7 @@ class _FolderAudit:
             place, own = f"{self.folder}/{name}", self.digests.get(card.name.rpartition("/")[2])
             if own is None and card.sha256 not in retired:
                 yield f"{place}: its artefact {card.name} is missing"
-            if own is not None and own[1] != card.size:
+            if own is not None and own[0] == card.sha256 and own[1] != card.size:
                 yield f"{place} says {card.size} bytes, its artefact has {own[1]}"
             if card.edition > 0 and (card.sha256, card.edition - 1) not in editions:
                 yield f"{place}: the edition before it is missing"

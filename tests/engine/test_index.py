@@ -14,6 +14,8 @@ from rr_engine.vault.names import Role, named
 from rr_engine.vault.traffic import CountedBackend, Traffic
 from tests.engine.vaults import CONFIG, Death, DiedError, fill, mortal, put
 
+pytestmark = pytest.mark.usefixtures("unflushed")
+
 GAMES = Folder("games", CONFIG)
 
 

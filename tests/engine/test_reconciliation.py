@@ -19,6 +19,8 @@ from rr_engine.vault.index import Folder, Index
 from rr_engine.vault.mirror import mirror
 from tests.engine.vaults import CONFIG, QUICK, Death, DiedError, file_of, fill, index, mortal, names, put, rewrite
 
+pytestmark = pytest.mark.usefixtures("unflushed")
+
 GAMES = Folder("games", CONFIG)
 
 
