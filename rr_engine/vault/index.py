@@ -44,6 +44,7 @@ class Index:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
+        self._seen: dict[str, Node] = {}  # read before, by place: they never change
 
     def folders(self) -> list[Folder]:
         """All folders that hold something, by listing; those of the index itself are none."""
@@ -156,7 +157,10 @@ class Index:
 
     def _node(self, folder: Folder, sha256: str) -> Node | None:
         """A stored node, None if it is missing or damaged."""
-        data = self._backend.read(node_place(folder, sha256))
+        place = node_place(folder, sha256)
+        if place in self._seen:
+            return self._seen[place]
+        data = self._backend.read(place)
         if data is None:
             return None
         try:
@@ -164,7 +168,10 @@ class Index:
         except VaultError:
             return None
         names = node.entries if isinstance(node, Leaf) else ()
-        return node if hash_of(node) == sha256 and all(named(name) is not None for name in names) else None
+        if hash_of(node) != sha256 or any(named(name) is None for name in names):
+            return None
+        self._seen[place] = node
+        return node
 
     def _strict(self, folder: Folder) -> Callable[[str], Node]:
         def fetch(sha256: str) -> Node:
@@ -176,11 +183,11 @@ class Index:
                 )
             return node
 
-        return _remembering(fetch)
+        return fetch
 
     def _lenient(self, folder: Folder) -> Callable[[str], Node]:
         """As if nothing were below a node that is missing or damaged: then all that lies there is new."""
-        return _remembering(lambda sha256: self._node(folder, sha256) or Leaf({}))
+        return lambda sha256: self._node(folder, sha256) or Leaf({})
 
 
 def node_place(folder: Folder, sha256: str) -> str:
@@ -190,17 +197,6 @@ def node_place(folder: Folder, sha256: str) -> str:
 
 def _root_place(folder: Folder, number: int) -> str:
     return f"{ROOT_KIND}/{folder}/{number:08d}.json"
-
-
-def _remembering(fetch: Callable[[str], Node]) -> Callable[[str], Node]:
-    known: dict[str, Node] = {}
-
-    def remembered(sha256: str) -> Node:
-        if sha256 not in known:
-            known[sha256] = fetch(sha256)
-        return known[sha256]
-
-    return remembered
 
 
 def _unpacked(data: bytes) -> bytes:
