@@ -81,9 +81,10 @@ def _fill(first: Vault, second: Vault, shards: int, differ: int, rng: random.Ran
         data = rng.randbytes(_BYTES)
         sha256 = digest_of(data)[0]
         card = text.replace(example.sha256.encode(), sha256.encode())
-        for folder in folders if number < shards - differ else folders[:1]:
-            (folder / f"{sha256}.parquet").write_bytes(data)
-            (folder / f"{sha256}.card.json").write_bytes(card)
+        for name, content in ((f"{sha256}.parquet", data), (f"{sha256}.card.json", card)):
+            (folders[0] / name).write_bytes(content)
+            if number < shards - differ:
+                (folders[1] / name).hardlink_to(folders[0] / name)
     for name in (example.name, example.place):
         first.backend.remove(name)
 
