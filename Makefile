@@ -1,7 +1,7 @@
 # `make run` and `make test` do all set-up themselves; they need Python 3.11 or newer and a C compiler at most.
 
 .DEFAULT_GOAL := help
-.PHONY: run test coverage ui format clean help .env
+.PHONY: run test coverage ui cluster-up cluster-down soak format clean help .env
 
 # The first interpreter here that is new enough.
 PYTHON ?= $(shell for p in python3.11 python3 python3.12 python3.13; do \
@@ -46,6 +46,15 @@ coverage: $(INSTALLED) ## lines and branches of the kernels that tests reach, co
 ui: $(INSTALLED) ## Dagster's pages and its daemon
 	$(BIN)/dagster dev
 
+cluster-up: $(INSTALLED) ## a whole cluster on this machine: Postgres, Redis, S3, coordinator, workers
+	$(BIN)/rr-cluster up
+
+cluster-down: $(INSTALLED) ## stop what cluster-up started
+	$(BIN)/rr-cluster down
+
+soak: $(INSTALLED) ## a cluster under load for 20 minutes, with 50 processes killed
+	$(BIN)/python -m benchmarks.soak --minutes 20 --kills 50
+
 format: $(INSTALLED) ## rewrite the sources as `make test` wants them
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
@@ -55,7 +64,7 @@ clean: ## remove the environment and all caches; games and networks stay
 	find rr_assets rr_engine tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 # Dagster reads it, so nobody needs to set DAGSTER_HOME. A line of one's own stays, one written here follows the project.
 .env:

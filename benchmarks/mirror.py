@@ -7,9 +7,9 @@ vaults on this machine, whose folders are listed, and as vaults in an object sto
 name), whose stored roots are trusted. Shards are tiny, cards are as long as those of real games.
 
 `beside_artefacts` counts every byte that goes to or comes from either vault but those of shards: nodes and roots of the
-trees, read in both and written in the second; cards read, written and read back; names in listings of distant
-folders. What a vault on this machine lists and reads to know its own files is not exchanged, and not counted. One JSON
-line.
+trees, read in both, written in the second and read back; cards read, written and read back; names in listings of
+distant folders. What a vault on this machine lists and reads to know its own files is not exchanged, and not counted.
+One JSON line.
 """
 
 import argparse
@@ -22,11 +22,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fsspec.implementations.local import LocalFileSystem
+
+from rr_engine.settings import VaultSettings
 from rr_engine.stages.mirror import keep
 from rr_engine.vault import Card, Vault
-from rr_engine.vault.backends import digest_of
+from rr_engine.vault.backends import LocalBackend, digest_of
 from rr_engine.vault.compare import compare
 from rr_engine.vault.index import Folder, Index
+from rr_engine.vault.objects import ObjectBackend
 from rr_engine.vault.traffic import CountedBackend, Traffic
 
 GAMES = Folder("games", "hex8_2p")
@@ -52,7 +56,7 @@ def measure(folder: Path, shards: int, differ: int) -> dict[str, Any]:
     first, second = (Vault.open(str(folder / name)) for name in ("first", "second"))
     _fill(first, second, shards, differ, rng)
     indexing = [_timed(lambda vault=vault: vault.index(*GAMES))[1] for vault in (first, second)]
-    distant = [Vault.open(f"local://{vault.url}") for vault in (first, second)]
+    distant = [_distant(vault) for vault in (first, second)]
     row = {
         "shards": shards,
         "differ": differ,
@@ -69,6 +73,14 @@ def measure(folder: Path, shards: int, differ: int) -> dict[str, Any]:
     row["index_after_run"] = {**traffic.facts(), "seconds": round(seconds, 2)}
     row["mirror"] = _mirrored(first, second, differ)
     return row
+
+
+def _distant(vault: Vault) -> Vault:
+    """The vault as one in an object store, reached through fsspec."""
+    settings = VaultSettings()
+    near = LocalBackend(Path(f"{vault.url}-copies"))
+    backend = ObjectBackend(f"local://{vault.url}", LocalFileSystem(), near=near.root, settings=settings)
+    return Vault(backend, near=near, settings=settings)
 
 
 def _fill(first: Vault, second: Vault, shards: int, differ: int, rng: random.Random) -> None:

@@ -32,10 +32,7 @@ class Dev:
 
     def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The answer to a GraphQL query."""
-        body = json.dumps({"query": query, "variables": variables or {}}).encode()
-        request = urllib.request.Request(f"{self.url}/graphql", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)["data"]
+        return ask(self.url, query, variables)
 
     def wait_until_served(self) -> None:
         """Return when the code location has loaded."""
@@ -49,6 +46,14 @@ class Dev:
                 pass  # not there yet
             time.sleep(0.5)
         raise AssertionError(f"dagster dev served no asset within {_SERVED_S} seconds")
+
+
+def ask(url: str, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What pages answer to a GraphQL query; raises OSError where nobody answers."""
+    body = json.dumps({"query": query, "variables": variables or {}}).encode()
+    request = urllib.request.Request(f"{url}/graphql", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)["data"]
 
 
 def let_rest(vault: Vault, *, but: Collection[str] = ()) -> None:

@@ -9,6 +9,7 @@ grants a few times. `any_deps_match(newly_updated())` keeps an update that comes
 
 import json
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from typing import Any
@@ -16,24 +17,25 @@ from uuid import uuid4
 
 import dagster as dg
 
-from rr_assets.coordinator import UNDER_WAY, under_way
+from rr_assets.coordinator import BUDGET_NAME, PARTITION_TAG, WORK_TAG, under_way
 from rr_assets.endings import ended_runs
+from rr_assets.nodes import GPU, Gpu, Node, code_version
 from rr_assets.partitions import CONFIG_PARTITIONS
-from rr_assets.resources import AlertResource, GpuResource, NoGpuError, SettingsResource, VaultResource
+from rr_assets.resources import AlertResource, NodesResource, SettingsResource, VaultResource
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.errors import VaultError
 from rr_engine.selfplay.idle import Backoff
 from rr_engine.settings import Settings
 from rr_engine.stages import fleet, pauses
 from rr_engine.vault import Vault
-from rr_engine.vault.capacity import Level
+from rr_engine.vault.capacity import Level, capacity_of
 
 _RUN_KEY_TAG = "dagster/run_key"
 
 _AC = dg.AutomationCondition
 
 SELFPLAY_BUDGET = dg.AssetSpec(
-    "selfplay_budget",
+    BUDGET_NAME,
     description="The plan's go-ahead for the next games of a config: an event, no data.",
     partitions_def=CONFIG_PARTITIONS,
     group_name="steering",
@@ -210,17 +212,29 @@ class _Budgets:
     target=dg.AssetSelection.assets("selfplay_plan"),
 )
 def watch_disk(
-    context: dg.SensorEvaluationContext, vault: VaultResource, settings: SettingsResource, alert: AlertResource
+    context: dg.SensorEvaluationContext,
+    vault: VaultResource,
+    settings: SettingsResource,
+    nodes: NodesResource,
+    alert: AlertResource,
 ) -> dg.RunRequest | dg.SkipReason:
-    """Tells when the disk below the vault gets full, and lets the plan pause or resume the producers."""
+    """Tells when a disk gets full, the vault's or a node's, and lets the plan pause or resume the producers.
+
+    A worker whose own disk is too full takes no runs until it has room.
+    """
     loaded = settings.load()
-    capacity = vault.open(loaded).capacity()
-    before = context.cursor or Level.FREE
-    context.update_cursor(capacity.level.value)  # the daemon takes plain text only
-    if capacity.level == before:
-        return dg.SkipReason(capacity.reason)
-    alert.send(capacity.reason, loaded, context.log)
-    return dg.RunRequest(tags={"rr/reason": capacity.reason})
+    stored = vault.open(loaded).capacity()
+    disks = {"vault": stored}
+    for node in nodes.read(context.instance, loaded):
+        disks[node.name] = capacity_of(node.name, node.disk_used, loaded.vault)
+    before: dict[str, str] = json.loads(context.cursor or "{}")
+    context.update_cursor(json.dumps({name: disk.level.value for name, disk in disks.items()}))
+    changed = [disk for name, disk in disks.items() if disk.level != before.get(name, Level.FREE)]
+    for disk in changed:
+        alert.send(disk.reason, loaded, context.log)
+    if stored not in changed:
+        return dg.SkipReason("; ".join(disk.reason for disk in changed or disks.values()))
+    return dg.RunRequest(tags={"rr/reason": stored.reason})
 
 
 @dg.sensor(
@@ -230,52 +244,79 @@ def watch_disk(
     target=dg.AssetSelection.assets("games_db"),
 )
 def use_idle_gpu(
-    context: dg.SensorEvaluationContext, vault: VaultResource, settings: SettingsResource, gpus: GpuResource
-) -> dg.RunRequest | dg.SkipReason:
-    """Gives a GPU of this node that does nothing the games the plan wants most; waits after launches that failed."""
+    context: dg.SensorEvaluationContext, vault: VaultResource, settings: SettingsResource, nodes: NodesResource
+) -> dg.SensorResult | dg.SkipReason:
+    """Gives every GPU that does nothing the games the plan wants most; waits after launches that failed."""
     loaded = settings.load()
-    if loaded.idle.role == "coordinator":
-        return dg.SkipReason("this node is a coordinator: it plays no games")
-    try:
-        found = gpus.read()
-    except NoGpuError as error:
-        return dg.SkipReason(str(error))
     opened = vault.open(loaded)
-    backoff = _after_launch(context, loaded)
-    context.update_cursor(json.dumps(asdict(backoff)))
-    least = min(found, key=lambda gpu: (gpu.use, -gpu.free_gb))
-    if least.use >= loaded.idle.below:
-        return dg.SkipReason(f"no GPU is idle: the least used one is at {least.use:.0%}")
-    if context.instance.get_run_records(
-        filters=dg.RunsFilter(tags={"rr/lane": "gpu"}, statuses=list(UNDER_WAY)), limit=1
-    ):
-        return dg.SkipReason(f"{least.name} is at {least.use:.0%}, a run for it is under way")
-    if (left := backoff.until - time.time()) > 0:
-        return dg.SkipReason(f"{backoff.failures} launches failed in a row: the next one in {left:.0f} s")
+    idle = _Idle(context, loaded)
+    least = {node.name: idle.gpu_of(node) for node in nodes.read(context.instance, loaded) if node.lane == GPU}
+    free = {name: gpu for name, gpu in least.items() if isinstance(gpu, Gpu)}
+    if not free:
+        return idle.end([], "; ".join(str(why) for why in least.values()) or "no worker for GPUs answers")
     if not fleet.newest_plan(opened):
-        return dg.SkipReason("there is no plan yet")
-    choice = fleet.choose_for_gpu(opened, loaded, free_gb=least.free_gb)
-    if choice is None:
-        return dg.SkipReason("every config rests")
-    request = dg.RunRequest(
-        run_key=f"idle-{uuid4()}",
-        partition_key=choice.config,
-        tags={"rr/lane": "gpu", "rr/reason": f"{least.name} at {least.use:.0%}: {choice.reason}"},
-    )
-    context.update_cursor(json.dumps(asdict(replace(backoff, run=request.run_key))))
-    return request
+        return idle.end([], "there is no plan yet")
+    playing = Counter(run.dagster_run.tags.get(PARTITION_TAG, "") for run in under_way(context.instance, "games_db"))
+    requests: list[dg.RunRequest] = []
+    for name, gpu in free.items():
+        choice = fleet.choose_for_gpu(opened, loaded, free_gb=gpu.free_gb, playing=playing)
+        if choice is None:
+            return idle.end([], "every config rests")
+        playing[choice.config] += 1
+        tags = {"rr/reason": f"{gpu.name} of {name} at {gpu.use:.0%}: {choice.reason}"}
+        requests.append(dg.RunRequest(run_key=f"idle-{uuid4()}", partition_key=choice.config, tags=tags))
+        idle.launched(name, requests[-1])
+    return idle.end(requests, "")
 
 
-def _after_launch(context: dg.SensorEvaluationContext, loaded: Settings) -> Backoff:
-    """What is known of earlier launches, the last one included if it has ended."""
-    backoff = Backoff(**json.loads(context.cursor or "{}"))
-    if not backoff.run:
-        return backoff
-    launched = context.instance.get_run_records(filters=dg.RunsFilter(tags={_RUN_KEY_TAG: backoff.run}), limit=1)
-    if not launched or launched[0].end_time is None:
-        return backoff
-    failed = launched[0].dagster_run.status == dg.DagsterRunStatus.FAILURE
-    return backoff.ended(failed=failed, at=launched[0].end_time, settings=loaded.idle)
+class _Idle:
+    """One tick of `use_idle_gpu`: which nodes do nothing, and how launches for them went."""
+
+    def __init__(self, context: dg.SensorEvaluationContext, settings: Settings) -> None:
+        self._context = context
+        self._settings = settings
+        queued = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING]
+        waiting = context.instance.get_runs(dg.RunsFilter(tags={"rr/lane": GPU}, statuses=queued))
+        self._waiting = {run.tags.get(WORK_TAG, "") for run in waiting}
+        known = {name: Backoff(**fields) for name, fields in json.loads(context.cursor or "{}").items()}
+        self._launches = {name: self._followed(launch) for name, launch in known.items()}
+
+    def gpu_of(self, node: Node) -> Gpu | str:
+        """The least used GPU of a node that is to get games, or why it gets none."""
+        if node.role == "coordinator":
+            return f"{node.name} is a coordinator: it plays no games"
+        if not node.gpus:
+            return f"{node.name}: {node.why_no_gpu}"
+        if node.code != code_version():
+            return f"{node.name} has other code"
+        least = min(node.gpus, key=lambda gpu: (gpu.use, -gpu.free_gb))
+        if least.use >= self._settings.idle.below:
+            return f"no GPU of {node.name} is idle: the least used one is at {least.use:.0%}"
+        if node.runs or self._waiting & set(node.takes):
+            return f"{least.name} of {node.name} is at {least.use:.0%}, a run for it is under way"
+        launch = self._launches.get(node.name, Backoff())
+        if (left := launch.until - time.time()) > 0:
+            return f"{launch.failures} launches failed in a row on {node.name}: the next one in {left:.0f} s"
+        return least
+
+    def launched(self, node: str, request: dg.RunRequest) -> None:
+        """Remember a run that was asked for because of a node."""
+        self._launches[node] = replace(self._launches.get(node, Backoff()), run=request.run_key or "")
+
+    def end(self, requests: list[dg.RunRequest], why: str) -> dg.SensorResult | dg.SkipReason:
+        """What the sensor yields, its cursor written."""
+        self._context.update_cursor(json.dumps({name: asdict(launch) for name, launch in self._launches.items()}))
+        return dg.SensorResult(run_requests=requests) if requests else dg.SkipReason(why)
+
+    def _followed(self, launch: Backoff) -> Backoff:
+        """The same, with the last launch counted if it has ended."""
+        if not launch.run:
+            return launch
+        found = self._context.instance.get_run_records(dg.RunsFilter(tags={_RUN_KEY_TAG: launch.run}), limit=1)
+        if not found or found[0].end_time is None:
+            return launch
+        failed = found[0].dagster_run.status == dg.DagsterRunStatus.FAILURE
+        return launch.ended(failed=failed, at=found[0].end_time, settings=self._settings.idle)
 
 
 SENSORS = (

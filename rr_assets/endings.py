@@ -7,12 +7,15 @@ from typing import Any
 import dagster as dg
 from dagster._core.events import JobFailureData, RunFailureReason
 
-from rr_assets.coordinator import PARTITION_TAG, written
+from rr_assets.coordinator import LOST_TAG, PARTITION_TAG, written
+from rr_engine import errors
 from rr_engine.boards import Config
-from rr_engine.errors import DiskFullError
 from rr_engine.stages import pauses
 
 _CHECK_FAILED = "DagsterAssetCheckFailedError"  # what a step ends with when a blocking check refuses
+_NO_FAULT = {  # names of errors that are nobody's fault here: no room, no way to the store, to the database
+    error.__name__ for error in errors.family() if error.retryable
+} | {"DiskFullError", "OperationalError", "InterfaceError"}
 _RUNS_SEEN = 30  # of a config, to count crashes among
 
 
@@ -55,14 +58,17 @@ def _end(error: Any) -> pauses.End:
     while error is not None:
         if error.cls_name == _CHECK_FAILED:
             return pauses.End.REFUSED
-        if error.cls_name == DiskFullError.__name__:
+        if error.cls_name in _NO_FAULT:
             return pauses.End.STOPPED
         error = error.cause
     return pauses.End.CRASHED
 
 
 def _was_interrupted(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Whether it was stopped from outside: with its process, with its worker, or before a worker began it."""
+    if LOST_TAG in run.tags:
+        return True
     failures = instance.all_logs(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE)
     told = [entry.get_dagster_event().event_specific_data for entry in failures]
     reasons = {data.failure_reason for data in told if isinstance(data, JobFailureData)}
-    return RunFailureReason.UNEXPECTED_TERMINATION in reasons
+    return bool(reasons & {RunFailureReason.UNEXPECTED_TERMINATION, RunFailureReason.START_TIMEOUT})

@@ -5,6 +5,7 @@
 
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +17,8 @@ import typer
 from dagster._core.errors import DagsterHomeNotSetError
 from dotenv import load_dotenv
 
-from rr_assets.coordinator import PARTITION_TAG, UNDER_WAY, written
+from rr_assets.coordinator import PARTITION_TAG, UNDER_WAY, WORK_TAG, why_nobody, written
+from rr_assets.nodes import CPU, Gpu, KnowsNodes, Node, code_version
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.errors import DataError, EngineError, VaultError
 from rr_engine.render.table import columns
@@ -25,6 +27,7 @@ from rr_engine.stages import liveness
 from rr_engine.vault import Vault
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+NO_WORKER = "no worker answers: runs wait in the queue until one does"
 _RUNS_SEEN = 50  # of a config, the newest
 _FAILED = {dg.DagsterRunStatus.FAILURE: "failed", dg.DagsterRunStatus.CANCELED: "was stopped"}
 
@@ -63,7 +66,7 @@ def _row(
     waits_for = wait.waits_for
     since = None if wait.since is None else _told(datetime.fromisoformat(wait.since).timestamp())
     if run is not None and run.dagster_run.status in UNDER_WAY:
-        waits_for = f"run {run.dagster_run.run_id} {UNDER_WAY[run.dagster_run.status]}"
+        waits_for = f"run {run.dagster_run.run_id} {_told_of(instance, run.dagster_run)}"
         since = _told(run.start_time or run.create_timestamp.timestamp())
     elif run is not None and run.dagster_run.status in _FAILED and (event is None or (run.end_time or 0) > event.at):
         event = _Event(run.end_time or 0.0, f"run {run.dagster_run.run_id} {_FAILED[run.dagster_run.status]}")
@@ -75,6 +78,41 @@ def _row(
         "waits_for": waits_for,
         "since": since or "-",
     }
+
+
+def _told_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+    """What a run that has not ended does; where it is queued because nobody takes it, why."""
+    told = UNDER_WAY[run.status]
+    if run.status is not dg.DagsterRunStatus.QUEUED or not isinstance(instance.run_launcher, KnowsNodes):
+        return told
+    why = why_nobody(run.tags.get(WORK_TAG, CPU), instance.run_launcher.nodes())
+    return f"{told}: {why}" if why else told
+
+
+def nodes_table(instance: dg.DagsterInstance) -> list[dict[str, Any]]:
+    """A row per worker of a cluster; empty where runs go to no workers, or none answers."""
+    launcher = instance.run_launcher
+    return [_node_row(node) for node in launcher.nodes()] if isinstance(launcher, KnowsNodes) else []
+
+
+def _node_row(node: Node) -> dict[str, Any]:
+    by_work = Counter(work.partition(".")[0] for work in node.takes)
+    takes = ", ".join(work if work == CPU else f"{work} of {count} configs" for work, count in by_work.items())
+    if node.code != code_version():
+        takes = "nothing: it has other code"
+    return {
+        "worker": node.name,
+        "role": node.role,
+        "takes": takes or "nothing: its disk is too full",
+        "runs": f"{len(node.runs)} of {node.slots}",
+        "gpu": "; ".join(_told_gpu(gpu) for gpu in node.gpus) or node.why_no_gpu,
+        "disk": f"{node.disk_used:.0%} full, {node.disk_free_gb:.0f} GB free",
+        "code": node.code,
+    }
+
+
+def _told_gpu(gpu: Gpu) -> str:
+    return f"{gpu.name} at {gpu.use:.0%}, {gpu.free_gb:.0f} of {gpu.total_gb:.0f} GB free"
 
 
 def _last_event(instance: dg.DagsterInstance, config: Config, asset: str) -> _Event | None:
@@ -105,13 +143,17 @@ def status(
     config: Annotated[list[str] | None, typer.Option(help="Only this config; may be repeated.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
-    """What every asset of every config did last, what it waits for and since when."""
+    """What every asset of every config did last, what it waits for and since when; in a cluster also who works."""
     configs = [Config.parse(key) for key in config] if config else list(CONFIGS)
     loaded = load()
     with dg.DagsterInstance.get() as instance:
         rows = table(instance, Vault.open(settings=loaded.vault), loaded, configs)
+        workers = nodes_table(instance)
+        in_cluster = isinstance(instance.run_launcher, KnowsNodes)
     if as_json:
-        for row in rows:
+        for row in [*rows, *workers]:
             typer.echo(json.dumps(row))
         return
     typer.echo(columns(rows, right=False))
+    if in_cluster:
+        typer.echo("\n" + (columns(workers, right=False) if workers else NO_WORKER))

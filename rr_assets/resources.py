@@ -1,18 +1,18 @@
-"""Resources: vault, settings, GPUs and alerts, as a run or sensor gets them."""
+"""Resources: vault, settings, nodes and alerts, as a run or sensor gets them."""
 
 import http.client
 import shlex
 import subprocess
 import urllib.request
-from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import pynvml
 from pydantic import Field
 
+from rr_assets.nodes import GPU, KnowsNodes, Node, own_node
 from rr_engine import settings
-from rr_engine.errors import EngineError
 from rr_engine.vault import Vault
 
 _ALERT_S = 5  # seconds that a command or URL has to take an alert
@@ -40,45 +40,16 @@ class VaultResource(dg.ConfigurableResource[Vault]):
         return Vault.open(self.url or None, settings=loaded.vault)
 
 
-@dataclass(frozen=True)
-class Gpu:
-    """A GPU of this node as it is now."""
+class NodesResource(dg.ConfigurableResource[None]):
+    """The machines that play and train."""
 
-    name: str
-    use: float  # from 0 to 1, of the time just past
-    free_gb: float
-
-
-class NoGpuError(EngineError):
-    """This node has no GPU that can be asked."""
-
-
-class GpuResource(dg.ConfigurableResource[None]):
-    """The GPUs of this node, as NVIDIA's management library sees them."""
-
-    def read(self) -> list[Gpu]:
-        """All GPUs; raises NoGpuError, saying why, where there is none."""
-        try:
-            pynvml.nvmlInit()
-        except pynvml.NVMLError as error:
-            raise NoGpuError(f"no NVIDIA driver on this machine: {error}") from error
-        try:
-            handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-            found = [_gpu(handle) for handle in handles]
-        except pynvml.NVMLError as error:
-            raise NoGpuError(f"the GPUs of this machine do not answer: {error}") from error
-        finally:
-            pynvml.nvmlShutdown()
-        if not found:
-            raise NoGpuError("this machine has no NVIDIA GPU")
-        return found
-
-
-def _gpu(handle: Any) -> Gpu:
-    name = pynvml.nvmlDeviceGetName(handle)
-    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-    use = pynvml.nvmlDeviceGetUtilizationRates(handle)
-    return Gpu(str(name), float(use.gpu) / 100, int(memory.free) / 1e9)
+    def read(self, instance: dg.DagsterInstance, loaded: settings.Settings) -> list[Node]:
+        """The workers of a cluster, as they answer; where runs go to no workers, this machine."""
+        if isinstance(instance.run_launcher, KnowsNodes):
+            return list(instance.run_launcher.nodes())
+        own = own_node(GPU, loaded.node.role, loaded, disk=Path.cwd())
+        on_gpu = dg.RunsFilter(tags={"rr/lane": GPU}, statuses=[dg.DagsterRunStatus.STARTED])
+        return [replace(own, runs=tuple(run.run_id for run in instance.get_runs(on_gpu)))]
 
 
 class AlertResource(dg.ConfigurableResource[None]):

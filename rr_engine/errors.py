@@ -76,3 +76,8 @@ class TrainingError(EngineError):
 
 class PlayerError(EngineError):
     """A player that is unknown, will not load, or answered with no legal move."""
+
+
+def family(root: type[EngineError] = EngineError) -> list[type[EngineError]]:
+    """`root` and every class below it that is defined so far."""
+    return [root, *(member for child in root.__subclasses__() for member in family(child))]

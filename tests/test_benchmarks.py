@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 from pathlib import Path
+
+from benchmarks import fleet
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / "tests" / "data" / "tiny.toml"
@@ -52,3 +55,15 @@ def test_learning_turns_the_real_loop_and_ends_with_a_match(tmp_path: Path):
         [sys.executable, "benchmarks/plot_learning.py", str(out), "--out", str(plotted)], cwd=ROOT, check=True
     )
     assert "first places against the heuristic" in plotted.read_text()
+
+
+def test_a_fleet_that_fails_is_kept_busy_and_starves_no_config() -> None:
+    settings = fleet.settings_of()
+    simulated = fleet.Fleet(random.Random(1), 1, settings, fleet.limits_of(1))
+    simulated.simulate(hours=3)
+    report = simulated.report()
+    assert report["nodes"] == 26
+    assert report["failures"] > 20
+    assert report["gpu_use"] >= 0.85
+    assert report["least_share"] >= settings.plan.min_share
+    assert report["fewest_trainings"] >= 3

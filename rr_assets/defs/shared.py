@@ -3,7 +3,7 @@
 import dagster as dg
 
 from rr_assets import automation
-from rr_assets.resources import AlertResource, GpuResource, SettingsResource, VaultResource
+from rr_assets.resources import AlertResource, NodesResource, SettingsResource, VaultResource
 
 
 @dg.definitions
@@ -17,7 +17,7 @@ def shared() -> dg.Definitions:
         resources={
             "vault": VaultResource(),
             "settings": SettingsResource(),
-            "gpus": GpuResource(),
+            "nodes": NodesResource(),
             "alert": AlertResource(),
         },
         executor=dg.in_process_executor,

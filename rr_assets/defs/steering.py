@@ -102,11 +102,13 @@ def leaderboard(
     loaded = settings.load()
     opened = vault.open(loaded)
     waits = liveness.table(context.instance, opened, loaded, CONFIGS)
-    card, rows = fleet.make_leaderboard(opened, waits)
+    workers = liveness.nodes_table(context.instance)
+    card, rows = fleet.make_leaderboard(opened, waits, workers)
     return dg.MaterializeResult(
         metadata={
             "leaderboard": metadata.table(rows),
             "waits": metadata.table(waits),
+            **({"workers": metadata.table(workers)} if workers else {}),
             "page": dg.MetadataValue.path(str(opened.path(card))),
             **metadata.of_card(card),
         },

@@ -15,12 +15,13 @@ _STYLE = (
 Rows = Sequence[Mapping[str, Any]]
 
 
-def leaderboard_page(standings: Rows, waits: Rows, made_at: str) -> str:
-    """The standing of every config, and below it what each part of each loop waits for."""
+def leaderboard_page(standings: Rows, waits: Rows, workers: Rows, made_at: str) -> str:
+    """The standing of every config, below it what each part of each loop waits for, and who works, if that is known."""
+    who = f"<h2>Who works</h2>{_table(workers)}" if workers else ""
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>RingRift leaderboard</title>'
         f"<style>{_STYLE}</style><h1>RingRift leaderboard</h1><p>{escape(made_at)}</p>{_table(standings)}"
-        f"<h2>What goes on, and what waits</h2>{_table(waits)}</html>\n"
+        f"<h2>What goes on, and what waits</h2>{_table(waits)}{who}</html>\n"
     )
 
 

@@ -44,13 +44,25 @@ def memory_gb(config: Config, network: NetworkSettings, games_at_once: int) -> f
 
 
 def choose(
-    plan: Iterable[Mapping[str, Any]], *, free_gb: float, needs_gb: Mapping[str, float], usable: Collection[str]
+    plan: Iterable[Mapping[str, Any]],
+    *,
+    free_gb: float,
+    needs_gb: Mapping[str, float],
+    usable: Collection[str],
+    playing: Mapping[str, int] | None = None,
 ) -> Choice | None:
-    """The config of highest priority with a usable network that fits into `free_gb`; None if all rest.
+    """The config that a GPU with `free_gb` should play, with a network that is usable and fits; None if all rest.
 
-    Where no config has such a network the heuristic plays the one of highest priority, which needs no GPU memory.
+    It is the one that gets least for its share of the plan, `playing` counting the runs that make its games already
+    (D'Hondt's highest averages); at first that with the largest share. Where no config has such a network the
+    heuristic plays the first of them, which needs no GPU memory.
     """
-    ranked = sorted((row for row in plan if row["share"] > 0), key=lambda row: (-row["priority"], row["config"]))
+    counts = playing or {}
+
+    def place(row: Mapping[str, Any]) -> tuple[float, float, str]:
+        return -row["share"] / (1 + counts.get(row["config"], 0)), -row["priority"], row["config"]
+
+    ranked = sorted((row for row in plan if row["share"] > 0), key=place)
     passed: list[str] = []
     for row in ranked:
         config = row["config"]

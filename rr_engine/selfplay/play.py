@@ -57,7 +57,7 @@ def play_games(
     settings: SelfplaySettings,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[list[GameRecord]]:
-    """One game per seed of `agent` against itself, `shard_games` games at a time, in the order of their seeds.
+    """One game per seed of `agent` against itself: `shard_games` games as soon as as many have ended, at last the rest.
 
     With an `opponent`, about `opponent_share` of the games are against it instead: the agent has one place, from game
     to game another, the opponent all others. What the opponent thinks is no policy target.
@@ -73,8 +73,8 @@ def play_games(
     begun = list(islice(waiting, settings.games_at_once))
     table = Table(config, np.array([_bits(seed) for seed in begun], np.uint64))
     notes = [_begin(config, agent, opponent, seed, settings) for seed in begun]
-    finished: dict[int, GameRecord] = {}
-    kept, ended, decisions = seeds.start, 0, 0
+    finished: list[GameRecord] = []
+    ended = decisions = 0
     while len(table.running):
         running, made = table.running, table.decisions[table.running]
         positions = table.positions(np.where(made < hot, settings.temperature, settings.temperature_late))
@@ -91,8 +91,7 @@ def play_games(
         table.step(moves)
         decisions += len(running)
         over = np.setdiff1d(running, table.running)
-        for game in over.tolist():
-            finished[notes[game].seed] = _record(config, generation, table, game, notes[game])
+        finished += [_record(config, generation, table, game, notes[game]) for game in over.tolist()]
         ended += len(over)
         following = list(islice(waiting, len(over)))
         if following:
@@ -102,9 +101,9 @@ def play_games(
                 notes[game] = _begin(config, agent, opponent, seed, settings)
         if on_progress is not None:
             on_progress(ended, decisions)
-        while (shard := range(kept, min(kept + settings.shard_games, seeds.stop))) and finished.keys() >= set(shard):
-            yield [finished.pop(seed) for seed in shard]
-            kept = shard.stop
+        while len(finished) >= settings.shard_games or (finished and not len(table.running)):
+            yield finished[: settings.shard_games]
+            del finished[: settings.shard_games]
 
 
 def _begin(config: Config, agent: Player, opponent: Player | None, seed: int, settings: SelfplaySettings) -> _Notes:

@@ -82,19 +82,21 @@ def _json_or_text(text: str) -> object:
 
 
 def _complaint(detail: "ErrorDetails") -> str:
-    *path, last = (str(part) for part in detail["loc"])
+    place = [str(part) for part in detail["loc"]]
+    key, value = ".".join(place), detail["input"]
     kind: Any = Settings
-    for part in path:
+    for part in place:
+        if not is_dataclass(kind):
+            break  # inside a table, which is told as a whole
+        if part not in (names := [item.name for item in fields(kind)]):
+            return f"unknown setting {key} = {shown(value)}; allowed here: {', '.join(names)}"
         kind = get_type_hints(kind, include_extras=True)[part]
-    key, value = ".".join([*path, last]), detail["input"]
-    if last not in (names := [item.name for item in fields(kind)]):
-        return f"unknown setting {key} = {shown(value)}; allowed here: {', '.join(names)}"
-    allowed = _allowed(get_type_hints(kind, include_extras=True)[last])
-    return f"setting {key} = {shown(value)} is refused; it must be {allowed}"
+    return f"setting {key} = {shown(value)} is refused; it must be {_allowed(kind)}"
 
 
 def _allowed(kind: Any) -> str:
     if is_dataclass(kind):
         return f"a table of {', '.join(item.name for item in fields(kind))}"
     value, bounds = get_args(kind)
-    return str(bounds) if value is str else f"{'a whole number' if value is int else 'a number'} {bounds}"
+    named = {int: "a whole number ", float: "a number "}.get(value, "")
+    return f"{named}{bounds}"

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,10 +57,36 @@ class Form:
         return core_schema.no_info_after_validator_function(self.check, handler(source))
 
 
+@dataclass(frozen=True)
+class Table:
+    """A table whose keys have a form and whose values a range."""
+
+    keys: Form
+    values: Between
+    example: str
+
+    def __str__(self) -> str:
+        return f"a table from {self.keys} to a number {self.values}, such as {self.example}"
+
+    def check(self, table: Mapping[str, float]) -> Mapping[str, float]:
+        """Return `table` if every key and value fits; raises ValueError, to which pydantic adds the key."""
+        for key, value in table.items():
+            self.keys.check(key)
+            self.values.check(value)
+        return table
+
+    def __get_pydantic_core_schema__(self, source: object, handler: "GetCoreSchemaHandler") -> "CoreSchema":
+        """Tell pydantic, while it reads the annotation, to call `check`."""
+        from pydantic_core import core_schema
+
+        return core_schema.no_info_after_validator_function(self.check, handler(source))
+
+
 Count = Annotated[int, Between(1)]
 Natural = Annotated[int, Between(0)]
 Share = Annotated[float, Between(0, 1)]
 Amount = Annotated[float, Between(0)]
+Seconds = Annotated[float, Between(0.01, 86_400)]
 Rate = Annotated[float, Between(0, 1)]
 Factor = Annotated[float, Between(0, 10)]
 Temperature = Annotated[float, Between(0, 10)]
@@ -68,3 +95,7 @@ Anchor = Annotated[str, Form(r"random|greedy|heuristic", "random, greedy or heur
 Role = Annotated[str, Form(r"coordinator|trainer|selfplay|ephemeral", "coordinator, trainer, selfplay or ephemeral")]
 Text = Annotated[str, Form(r"[^\x00-\x1f]*", "a text on one line")]
 WarmStart = Annotated[str, Form(r"auto|none|[a-z]+[0-9]*_[234]p", "auto, none or a config such as hex8_2p")]
+Limits = Annotated[
+    Mapping[str, float],
+    Table(Form(r"[a-z0-9]+://\S*", "the beginning of an address"), Between(0.001), '{"s3://" = 20}'),
+]

@@ -11,9 +11,11 @@ from rr_engine.settings.ranges import (
     Count,
     Elo,
     Factor,
+    Limits,
     Natural,
     Rate,
     Role,
+    Seconds,
     Share,
     Temperature,
     Text,
@@ -35,7 +37,7 @@ class SelfplaySettings(Section):
 
     games: Natural = 0  # games made by one run; 0: as many as the plan grants
     unplanned_games: Count = 400  # the same, as long as there is no plan
-    shard_games: Count = 200  # games stored in one shard, at most
+    shard_games: Count = 100  # games stored in one shard: durable as soon as as many have ended
     temperature: Temperature = 1.0  # of the move choice, in the first part of a game
     temperature_late: Temperature = 0.2  # of the move choice, afterwards
     temperature_share: Share = 0.15  # length of the first part, over the decisions of a typical game
@@ -244,10 +246,16 @@ class CrashSettings(Section):
 
 
 @dataclass(frozen=True)
-class IdleSettings(Section):
-    """When a GPU of this node that does nothing is given games."""
+class NodeSettings(Section):
+    """This machine among others."""
 
-    role: Role = "selfplay"  # of this node; a coordinator gets no games
+    role: Role = "trainer"  # a coordinator gets no games, selfplay and ephemeral (may vanish) no training
+
+
+@dataclass(frozen=True)
+class IdleSettings(Section):
+    """When a GPU that does nothing is given games."""
+
     below: Share = 0.10  # use of a GPU, from 0 to 1, under which it is idle
     first_wait_s: Amount = 60.0  # seconds after a launch that failed; doubles each time,
     longest_wait_s: Amount = 1800.0  # up to this
@@ -262,13 +270,23 @@ class AlertSettings(Section):
 
 @dataclass(frozen=True)
 class VaultSettings(Section):
-    """How full a disk may get, and how a transfer is tried again."""
+    """How full a disk may get, and how an object store is asked.
+
+    A request is one question to the store and its whole answer. A file of more than one part takes a request for each,
+    every one with its own time and tries. Bandwidth is that of one process, both ways together, to the stores whose
+    address begins with the key; of several the longest counts, and without one there is no limit.
+    """
 
     warn_full: Share = 0.70  # of the disk: shown
     pause_full: Share = 0.93  # of the disk: nothing new is produced
     refuse_full: Share = 0.96  # of the disk: nothing is written
-    attempts: Count = 4  # tries of one transfer
-    first_wait_s: Amount = 0.5  # seconds before the second try; doubles each time
+    timeout_s: Seconds = 60.0  # seconds that one try of a request may take, from connecting to the last byte
+    attempts: Count = 6  # tries of one request
+    first_wait_s: Amount = 0.5  # seconds before the second try, and up to as many by chance; doubles each time,
+    longest_wait_s: Amount = 30.0  # up to this
+    part_mib: Annotated[int, Between(5, 64)] = 8  # MiB of a file in one request; a part must pass within `timeout_s`
+    at_once: Count = 16  # requests under way side by side, when many cards are read
+    bandwidth_mb_s: Limits = field(default_factory=dict[str, float], hash=False)  # MB/s by address
 
     def __post_init__(self) -> None:
         if not self.warn_full <= self.pause_full <= self.refuse_full:
@@ -312,6 +330,7 @@ class Settings(Section):
     curriculum: CurriculumSettings = field(default_factory=CurriculumSettings)
     crash: CrashSettings = field(default_factory=CrashSettings)
     idle: IdleSettings = field(default_factory=IdleSettings)
+    node: NodeSettings = field(default_factory=NodeSettings)
     alert: AlertSettings = field(default_factory=AlertSettings)
     vault: VaultSettings = field(default_factory=VaultSettings)
     mirror: MirrorSettings = field(default_factory=MirrorSettings)

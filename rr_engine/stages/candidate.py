@@ -75,6 +75,7 @@ def make_candidate(
     facts = {
         **result.facts(),
         **_start_facts(data, start),
+        "resumed_at_step": states.resumed_at,
         "loss_anomaly": anomaly,
         "input_quality": _quality_again(vault, data) if anomaly else None,
         "probe": _probe(window, result.checkpoint),
@@ -166,6 +167,7 @@ class _States:
 
     def __init__(self, vault: Vault, config: Config, run: Mapping[str, Any]) -> None:
         self._vault, self._config, self._run = vault, config, run
+        self.resumed_at: int | None = None  # step of the state that this run goes on from
 
     def newest(self) -> bytes | None:
         """The one most steps were made for, None if the run is new or its states are of another version."""
@@ -176,7 +178,11 @@ class _States:
             for card in self._vault.cards(STATE_KIND, self._config.key)
             if card.schema_version == STATE_VERSION and {name: card.facts[name] for name in self._run} == self._run
         ]
-        return self._vault.get(max(cards, key=lambda card: card.facts["step"])) if cards else None
+        if not cards:
+            return None
+        newest = max(cards, key=lambda card: card.facts["step"])
+        self.resumed_at = newest.facts["step"]
+        return self._vault.get(newest)
 
     def keep(self, data: bytes, step: int) -> None:
         """Keep what `train` gave."""

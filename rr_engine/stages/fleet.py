@@ -217,10 +217,15 @@ def selfplay_order(vault: Vault, config: Config, settings: Settings) -> Selfplay
     return ordered
 
 
-def choose_for_gpu(vault: Vault, settings: Settings, *, free_gb: float) -> Choice | None:
-    """What a GPU with so much free memory should play by the newest plan; None if all rest, by the plan or since."""
-    playing = [config for config in CONFIGS if not _rests_now(vault, config, settings)]
-    champions = {config.key: champion_of(vault, config) for config in playing}
+def choose_for_gpu(
+    vault: Vault, settings: Settings, *, free_gb: float, playing: Mapping[str, int] | None = None
+) -> Choice | None:
+    """What a GPU with so much free memory should play by the newest plan; None if all rest, by the plan or since.
+
+    `playing` counts the runs by config that make its games already.
+    """
+    awake = [config for config in CONFIGS if not _rests_now(vault, config, settings)]
+    champions = {config.key: champion_of(vault, config) for config in awake}
     usable = [
         key
         for key, champion in champions.items()
@@ -229,7 +234,7 @@ def choose_for_gpu(vault: Vault, settings: Settings, *, free_gb: float) -> Choic
     games_at_once = settings.selfplay.games_at_once
     needs = {config.key: memory_gb(config, settings.network, games_at_once) for config in CONFIGS}
     plan = [row for key, row in newest_plan(vault).items() if key in champions]
-    return choose(plan, free_gb=free_gb, needs_gb=needs, usable=usable)
+    return choose(plan, free_gb=free_gb, needs_gb=needs, usable=usable, playing=playing)
 
 
 def _rests_now(vault: Vault, config: Config, settings: Settings) -> bool:
@@ -321,11 +326,13 @@ def _title(row: Mapping[str, Any], champion: Champion | None) -> str:
     return f"champion, generation {champion.pointer.number}"
 
 
-def make_leaderboard(vault: Vault, waits: Sequence[Mapping[str, Any]]) -> tuple[Card, list[dict[str, Any]]]:
-    """Write the page of all configs; `waits` has a row per config and asset (`stages.liveness`)."""
+def make_leaderboard(
+    vault: Vault, waits: Sequence[Mapping[str, Any]], workers: Sequence[Mapping[str, Any]] = ()
+) -> tuple[Card, list[dict[str, Any]]]:
+    """Write the page of all configs; `waits` has a row per config and asset (`stages.liveness`), `workers` one each."""
     now = datetime.now(UTC)
     rows = standings(vault, now)
-    page = leaderboard_page(rows, waits, now.isoformat(timespec="seconds"))
+    page = leaderboard_page(rows, waits, workers, now.isoformat(timespec="seconds"))
     card = vault.put(
         BOARD_KIND,
         ALL,

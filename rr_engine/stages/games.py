@@ -65,20 +65,16 @@ def make_games(
         "usual_decisions": usual_decisions(vault, config),
     }
     began = time.perf_counter()
-    cards: list[Card] = []
-    seeds = range(claim.start, claim.stop)
-    parts = (seeds[start : start + order.shard_games] for start in range(0, len(seeds), order.shard_games))
     played = play_games(
         config,
         agent,
         opponent=opponent,
-        seeds=seeds,
+        seeds=range(claim.start, claim.stop),
         generation=generation,
         settings=order,
         on_progress=on_progress,
     )
-    for part, records in zip(parts, played, strict=True):
-        cards.append(_keep(vault, config, records, part, parents, made))
+    cards = [_keep(vault, config, records, parents, made) for records in played]
     vault.index(CLAIM_KIND, config.key)
     facts = {
         "player": agent.name,
@@ -156,7 +152,6 @@ def _keep(
     vault: Vault,
     config: Config,
     records: Sequence[GameRecord],
-    seeds: range,
     parents: tuple[str, ...],
     made: Mapping[str, Any],
 ) -> Card:
@@ -175,7 +170,7 @@ def _keep(
         parents=parents,
         facts={
             **made,
-            "seeds": [seeds.start, seeds.stop],
+            "seeds": [record.seed for record in records],
             "generation": records[0].generation,
             "games_against_opponent": len(mixed),
             "wins_against_it": sum(record.players[record.agent_at(record.outcome.winner)] == agent for record in mixed),
@@ -221,9 +216,8 @@ def claim_to_judge(vault: Vault, config: Config, batch: str = "") -> Claim:
 
 
 def shards_of(vault: Vault, claim: Claim) -> list[Card]:
-    """The shards made under a claim, in the order of their seeds."""
-    cards = [card for card in vault.cards(KIND, claim.config) if card.facts["claim"] == claim.number]
-    return sorted(cards, key=lambda card: card.facts["seeds"])
+    """The shards made under a claim, the first one first."""
+    return [card for card in vault.cards(KIND, claim.config) if card.facts["claim"] == claim.number]
 
 
 def read_shard(vault: Vault, card: Card) -> tuple[list[GameRecord], list[str]]:
@@ -261,13 +255,16 @@ def check_replays_of(vault: Vault, cards: Sequence[Card]) -> tuple[dict[str, Any
 
 
 def check_distinct(vault: Vault, claim: Claim, settings: SelfplaySettings) -> tuple[dict[str, Any], list[str]]:
-    """(facts, problems): every game ordered under a claim is stored, and enough of them differ in their moves."""
-    digests = [record.digest for card in shards_of(vault, claim) for record in shard.decode(vault.path(card))]
+    """(facts, problems): every game ordered under a claim is stored, once, and enough of them differ in their moves."""
+    records = [record for card in shards_of(vault, claim) for record in shard.decode(vault.path(card))]
+    digests = [record.digest for record in records]
     produced = claim.stop - claim.start
     facts = {"claim": claim.number, "produced": produced, "stored": len(digests), "distinct": len(set(digests))}
     problems: list[str] = []
     if produced != len(digests):
         problems.append(f"{produced} games were produced, {len(digests)} are stored")
+    if len({record.seed for record in records} & set(range(claim.start, claim.stop))) != len(records):
+        problems.append(f"the stored games are not one for each seed from {claim.start} to {claim.stop}")
     if facts["distinct"] < settings.min_distinct * len(digests):
         problems.append(f"only {facts['distinct']} of {len(digests)} games differ from each other")
     return facts, problems

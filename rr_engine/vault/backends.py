@@ -1,4 +1,4 @@
-"""Where bytes lie: a local folder or an object store. Knows names and bytes, neither cards nor what they mean.
+"""Where bytes lie: what a vault asks of its store, and a local folder. Knows names and bytes, not what they mean.
 
 A name is a relative path with `/`. A file appears whole or not at all, and is on the medium before its name is.
 """
@@ -6,18 +6,17 @@ A name is a relative path with `/`. A file appears whole or not at all, and is o
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import BinaryIO, NamedTuple, Protocol
 from uuid import uuid4
 
-from rr_engine.errors import EngineError, TransferError, VaultError
-from rr_engine.settings import VaultSettings
+from rr_engine.errors import VaultError
 
 Digest = tuple[str, int]  # SHA-256 in hex, size in bytes
-Answer = TypeVar("Answer")
+
+_BLOCK = 1 << 20  # bytes of a file in memory at once
 
 
 class Found(NamedTuple):
@@ -37,11 +36,22 @@ class Backend(Protocol):
         ...
 
     def create(self, name: str, data: bytes) -> bool:
-        """Put `data` at `name` if nothing is there, decided by the store itself; says whether it did."""
+        """Put `data` at `name` if nothing is there, decided by the store itself; says whether it did.
+
+        Raises `VaultError` unless what arrives is `data`.
+        """
         ...
 
     def read(self, name: str) -> bytes | None:
         """All bytes at `name`, or None if nothing is there."""
+        ...
+
+    def read_all(self, names: Sequence[str]) -> list[bytes | None]:
+        """What `read` says of each of many small files that never change; they may come from a copy on this machine."""
+        ...
+
+    def blocks(self, name: str) -> Iterator[bytes] | None:
+        """The bytes at `name`, piece by piece, or None if nothing is there."""
         ...
 
     def digest(self, name: str) -> Digest | None:
@@ -50,10 +60,6 @@ class Backend(Protocol):
 
     def names(self, folder: str) -> list[str]:
         """Last parts of the names directly under `folder`, in order."""
-        ...
-
-    def used_share(self) -> float:
-        """How full the medium is, from 0 to 1; 0 where it has no end."""
         ...
 
     def remove(self, name: str) -> None:
@@ -88,7 +94,7 @@ class LocalBackend:
         """Where `name` lies, or would lie."""
         return self.root / name
 
-    def write(self, name: str, source: Path | bytes, digest: Digest) -> None:
+    def write(self, name: str, source: Path | bytes | Iterator[bytes], digest: Digest) -> None:
         with self._told(name), self._aside(name, source) as temporary:
             if (arrived := digest_of(temporary)) != digest:
                 raise VaultError(f"{self.path(name)} was to be {digest}, but {arrived} arrived: its source has changed")
@@ -96,6 +102,8 @@ class LocalBackend:
 
     def create(self, name: str, data: bytes) -> bool:
         with self._told(name), self._aside(name, data) as temporary:
+            if (arrived := temporary.read_bytes()) != data:
+                raise VaultError(f"{self.path(name)} was to have {len(data)} bytes, but {digest_of(arrived)} arrived")
             try:
                 self.path(name).hardlink_to(temporary)
             except FileExistsError:
@@ -106,6 +114,16 @@ class LocalBackend:
         with self._told(name):
             try:
                 return self.path(name).read_bytes()
+            except FileNotFoundError:
+                return None
+
+    def read_all(self, names: Sequence[str]) -> list[bytes | None]:
+        return [self.read(name) for name in names]
+
+    def blocks(self, name: str) -> Iterator[bytes] | None:
+        with self._told(name):
+            try:
+                return self._rest_of(self.path(name).open("rb"), name)
             except FileNotFoundError:
                 return None
 
@@ -124,6 +142,7 @@ class LocalBackend:
                 return []
 
     def used_share(self) -> float:
+        """How full the disk is, from 0 to 1."""
         with self._told("."):
             _make_folder(self.root)
             usage = shutil.disk_usage(self.root)
@@ -154,6 +173,11 @@ class LocalBackend:
         told = ((name, self.found(name)) for name in sorted(names))
         return {name: found for name, found in told if found is not None}
 
+    def _rest_of(self, file: BinaryIO, name: str) -> Iterator[bytes]:
+        with file, self._told(name):
+            while block := file.read(_BLOCK):
+                yield block
+
     @contextmanager
     def _told(self, name: str) -> Generator[None, None, None]:
         """Where the system refuses, say so as a `VaultError`: a file in place of a folder, no rights, no space."""
@@ -163,18 +187,18 @@ class LocalBackend:
             raise VaultError(f"{self.path(name)} cannot be used: {error.strerror}") from error
 
     @contextmanager
-    def _aside(self, name: str, source: Path | bytes) -> Generator[Path, None, None]:
+    def _aside(self, name: str, source: Path | bytes | Iterator[bytes]) -> Generator[Path, None, None]:
         """A hidden file beside `name`, complete and flushed; after use it is gone and the folder is flushed too."""
         folder = self.path(name).parent
         _make_folder(folder)
         temporary = folder / f".{uuid4().hex}.tmp"
         try:
             with temporary.open("xb") as file:
-                if isinstance(source, bytes):
-                    file.write(source)
-                else:
+                if isinstance(source, Path):
                     with source.open("rb") as original:
-                        shutil.copyfileobj(original, file, length=1 << 20)
+                        shutil.copyfileobj(original, file, length=_BLOCK)
+                else:
+                    file.writelines([source] if isinstance(source, bytes) else source)
                 file.flush()
                 os.fsync(file.fileno())
             yield temporary
@@ -183,128 +207,10 @@ class LocalBackend:
             _flush_folder(folder)
 
 
-class ObjectBackend:
-    """A prefix of any store fsspec knows; what fails on the way is tried again, with growing waits."""
-
-    def __init__(self, url: str, settings: VaultSettings) -> None:
-        from fsspec.core import url_to_fs
-
-        try:
-            files, root = url_to_fs(url, use_listings_cache=False)
-        except (ImportError, ValueError) as error:
-            raise VaultError(f"no way to {url}: {error}") from error
-        self._files: Any = files  # fsspec's own types do not tell bytes from text
-        self._root = root.rstrip("/")
-        self._settings = settings
-        self.url = url.rstrip("/")
-
-    def write(self, name: str, source: Path | bytes, digest: Digest) -> None:
-        def put_and_read_back() -> None:
-            if isinstance(source, bytes):
-                self._files.pipe_file(self._at(name), source)
-            else:
-                self._files.put_file(str(source), self._at(name))
-            if (arrived := self._digest(name)) != digest:
-                raise TransferError(f"{self.url}/{name} was to be {digest}, but {arrived} arrived")
-
-        self._transfer(name, put_and_read_back)
-
-    def create(self, name: str, data: bytes) -> bool:
-        def create_whole() -> bool:
-            try:
-                self._files.pipe_file(self._at(name), data, mode="create")
-            except FileExistsError:
-                return self._files.cat_file(self._at(name)) == data  # an earlier try may have got through unheard
-            return True
-
-        return bool(self._transfer(name, create_whole))
-
-    def read(self, name: str) -> bytes | None:
-        def read_all() -> bytes:
-            return self._files.cat_file(self._at(name))
-
-        return self._transfer(name, read_all)
-
-    def digest(self, name: str) -> Digest | None:
-        return self._transfer(name, lambda: self._digest(name))
-
-    def names(self, folder: str) -> list[str]:
-        def list_paths() -> list[str]:
-            return self._files.ls(self._at(folder), detail=False)
-
-        return sorted(path.rstrip("/").rpartition("/")[2] for path in self._transfer(folder, list_paths) or [])
-
-    def used_share(self) -> float:
-        return 0.0
-
-    def remove(self, name: str) -> None:
-        self._transfer(name, lambda: self._files.rm_file(self._at(name)))
-
-    def found(self, name: str) -> Found | None:
-        def told() -> Found:
-            return _told_of(name, self._files.info(self._at(name)))
-
-        return self._transfer(name, told)
-
-    def walk(self, folder: str) -> dict[str, Found]:
-        def find_all() -> dict[str, dict[str, Any]]:
-            return self._files.find(self._at(folder).rstrip("/"), detail=True)
-
-        told = self._transfer(folder, find_all) or {}
-        names = {path: path.removeprefix(f"{self._root}/") for path in sorted(told)}
-        return {name: _told_of(name, told[path]) for path, name in names.items()}
-
-    def _at(self, name: str) -> str:
-        return f"{self._root}/{name}"
-
-    def _digest(self, name: str) -> Digest:
-        with self._files.open(self._at(name), "rb") as file:
-            total, size = hashlib.sha256(), 0
-            while block := file.read(1 << 20):
-                total.update(block)
-                size += len(block)
-        return total.hexdigest(), size
-
-    def _transfer(self, name: str, action: Callable[[], Answer]) -> Answer | None:
-        """Do `action` until it comes through; None if what it reads is not there."""
-        from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
-
-        def once() -> Answer | None:
-            try:
-                return action()
-            except FileNotFoundError:
-                return None
-            except PermissionError as error:
-                raise VaultError(f"{self.url}/{name} is not ours to use: {error}") from error
-            except OSError as error:
-                raise TransferError(f"{self.url}/{name} could not be reached: {error}") from error
-
-        retrying = Retrying(
-            stop=stop_after_attempt(self._settings.attempts),
-            wait=wait_exponential(multiplier=self._settings.first_wait_s),
-            retry=retry_if_exception(lambda error: isinstance(error, EngineError) and error.retryable),
-            reraise=True,
-        )
-        return retrying(once)
-
-
 def _unless_missing(error: OSError) -> None:
     """For `os.walk`, which passes over what it cannot read: only what is not there may be passed over."""
     if not isinstance(error, FileNotFoundError):
         raise error
-
-
-_WHEN = ("LastModified", "mtime", "last_modified", "updated", "created")  # what stores call a file's last change
-
-
-def _told_of(name: str, info: dict[str, Any]) -> Found:
-    """What fsspec's listing of one file tells; its keys are the store's own."""
-    when = next((info[key] for key in _WHEN if info.get(key) is not None), None)
-    if isinstance(when, datetime):
-        when = when.timestamp()
-    if not isinstance(when, int | float):
-        raise VaultError(f"the store of {name} does not tell how old it is: {sorted(info)}")
-    return Found(int(info["size"]), float(when))
 
 
 def _make_folder(folder: Path) -> None:

@@ -222,11 +222,16 @@ def decode(kind: type[Record], data: bytes, *, place: str) -> Record:
 
 @cache
 def code_version() -> str:
-    """First 12 digits of the SHA-256 over all sources of the engine, as they are at the first call."""
-    root = Path(__file__).resolve().parents[1]
+    """The version of the engine's sources, as they are at the first call."""
+    return version_of(Path(__file__).resolve().parents[1])
+
+
+def version_of(*roots: Path) -> str:
+    """First 12 digits of the SHA-256 over all Python sources below some folders."""
     total = hashlib.sha256()
-    for source in sorted(root.rglob("*.py"), key=lambda path: path.relative_to(root).as_posix()):
-        total.update(source.relative_to(root).as_posix().encode() + b"\0" + source.read_bytes() + b"\0")
+    for root in roots:
+        for source in sorted(root.rglob("*.py"), key=lambda path: path.relative_to(root).as_posix()):
+            total.update(source.relative_to(root).as_posix().encode() + b"\0" + source.read_bytes() + b"\0")
     return total.hexdigest()[:12]
 
 

@@ -11,7 +11,7 @@ no root loses what an earlier one held, however many write at once.
 import gzip
 import io
 import zlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -78,7 +78,7 @@ class Index:
         known = Trie(root, lenient)
         names = [name for name in self._backend.names(str(folder)) if named(name) is not None]
         added, removed = known.compared(names, thorough=thorough)
-        digests = {name: digest for name in sorted(added) if (digest := self._digest(folder, name)) is not None}
+        digests = self._digests(folder, sorted(added))
         changed = known.updated(digests, removed) if digests or removed else known
         return Trie(changed.root, self._strict(folder), changed.new)
 
@@ -147,13 +147,13 @@ class Index:
                 return root
         return None
 
-    def _digest(self, folder: Folder, name: str) -> str | None:
-        """The SHA-256 of a listed file: an artefact's stands in its name. None if it has vanished since."""
-        said = named(name)
-        if said is not None and said.role is Role.ARTEFACT:
-            return said.stem
-        data = self._backend.read(f"{folder}/{name}")
-        return None if data is None else digest_of(data)[0]
+    def _digests(self, folder: Folder, names: Sequence[str]) -> dict[str, str]:
+        """The SHA-256 of listed files, but of those that have vanished since: an artefact's stands in its name."""
+        said = {name: named(name) for name in names}
+        found = {name: what.stem for name, what in said.items() if what is not None and what.role is Role.ARTEFACT}
+        records = [name for name in names if name not in found]
+        read = zip(records, self._backend.read_all([f"{folder}/{name}" for name in records]), strict=True)
+        return found | {name: digest_of(data)[0] for name, data in read if data is not None}
 
     def _node(self, folder: Folder, sha256: str) -> Node | None:
         """A stored node, None if it is missing or damaged."""

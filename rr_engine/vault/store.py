@@ -1,7 +1,8 @@
 """The vault: put, get and list artefacts, point at champions, claim seeds. Knows no format of what it keeps."""
 
+import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from uuid import uuid4
 
 from rr_engine.errors import DiskFullError, RetiredError, VaultError
 from rr_engine.settings import VaultSettings
-from rr_engine.vault.backends import Backend, Digest, LocalBackend, ObjectBackend, digest_of
+from rr_engine.vault.backends import Backend, Digest, LocalBackend, digest_of
 from rr_engine.vault.capacity import Capacity, Level, capacity_of
 from rr_engine.vault.card import (
     CLAIM_KIND,
@@ -30,6 +31,7 @@ from rr_engine.vault.card import (
 )
 from rr_engine.vault.index import INDEX_KINDS, Folder, Index
 from rr_engine.vault.names import Named, Role, named
+from rr_engine.vault.objects import open_objects
 
 URL_VARIABLE = "RR_VAULT"
 CACHE_VARIABLE = "RR_CACHE"
@@ -56,15 +58,15 @@ class Vault:
     def open(cls, url: str | None = None, *, settings: VaultSettings | None = None) -> "Vault":
         """The vault at `url`, else at `RR_VAULT`, else in `data` beside the project.
 
-        `url` is a path or what fsspec reads (`s3://bucket/prefix`). Local copies of a distant vault go to `RR_CACHE`.
+        `url` is a path or `s3://bucket/prefix`. Local copies of a distant vault go to `RR_CACHE`.
         """
         settings = settings or VaultSettings()
         url = url or os.environ.get(URL_VARIABLE) or str(Path(__file__).resolve().parents[2] / "data")
         if "://" not in url or url.startswith("file://"):
             local = LocalBackend(Path(url.removeprefix("file://")).expanduser().resolve())
             return cls(local, near=local, settings=settings)
-        cache = Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "ringrift").resolve()
-        return cls(ObjectBackend(url, settings), near=LocalBackend(cache), settings=settings)
+        near = LocalBackend(cache_folder())
+        return cls(open_objects(url, near=near.root, settings=settings), near=near, settings=settings)
 
     @property
     def url(self) -> str:
@@ -142,18 +144,18 @@ class Vault:
 
         Bytes that were given up raise its child `RetiredError`.
         """
-        data = self._backend.read(card.name)
-        if data is None or digest_of(data) != card.digest:
-            raise self._mismatch(card, None if data is None else digest_of(data))
-        return data
+        return b"".join(self._blocks(card))
 
     def path(self, card: Card) -> Path:
         """A local file with the artefact's bytes, to be read only; raises as `get` does. Distant vaults are copied."""
         found = self._near.digest(card.name)
-        if self._near is not self._backend and found != card.digest:
-            self._near.write(card.name, self.get(card), card.digest)
-        elif found != card.digest:
+        if found == card.digest:
+            return self._near.path(card.name)
+        if self._near is self._backend:
             raise self._mismatch(card, found)
+        if (near := self._near_capacity()).level == Level.REFUSE:
+            raise DiskFullError(near.reason)
+        self._near.write(card.name, self._blocks(card), card.digest)
         return self._near.path(card.name)
 
     def card(self, kind: str, config: str, sha256: str) -> Card:
@@ -172,8 +174,8 @@ class Vault:
         editions: dict[str, int] = {}
         for said in self._named(f"{kind}/{config}", Role.CARD):
             editions[said.stem] = max(said.number, editions.get(said.stem, 0))
-        found = [self._read_if_there(Card, card_place(kind, config, *newest)) for newest in editions.items()]
-        return sorted((card for card in found if card is not None), key=lambda card: (card.created, card.sha256))
+        found = self._read_those_there(Card, [card_place(kind, config, *newest) for newest in editions.items()])
+        return sorted(found, key=lambda card: (card.created, card.sha256))
 
     def write_pointer(self, card: Card, *, facts: Mapping[str, Any] | None = None) -> Pointer:
         """Make `card`'s artefact the champion of its config, under the next number that nobody has taken."""
@@ -224,7 +226,9 @@ class Vault:
 
     def retirement(self, card: Card) -> Retirement | None:
         """What says that the artefact's bytes were given up, None if nothing does."""
-        return self._read_if_there(Retirement, Retirement(card.kind, card.config, card.sha256).place)
+        place = Retirement(card.kind, card.config, card.sha256).place
+        data = self._backend.read(place)
+        return None if data is None else decode(Retirement, data, place=place)
 
     def retire(self, card: Card) -> None:
         """Give up the artefact's bytes and keep its card; who reads them from then on is told so."""
@@ -233,8 +237,15 @@ class Vault:
         self._backend.remove(card.name)
 
     def capacity(self) -> Capacity:
-        """How full the disk below the vault is, and what that allows; an object store is never full."""
-        return capacity_of(self.url, self._backend.used_share(), self._settings)
+        """How full the disk below the vault is, and what that allows.
+
+        An object store is never full, but the disk of its copies on this machine is: that one only keeps from
+        producing, for what is made does not go there.
+        """
+        near = self._near_capacity()
+        if self._near is not self._backend and near.level == Level.REFUSE:
+            return Capacity(Level.PAUSE, near.reason)
+        return near
 
     def demand_room(self) -> None:
         """For whoever is about to produce something: raises DiskFullError where the disk is too full for that."""
@@ -244,8 +255,7 @@ class Vault:
 
     def refuse_when_full(self) -> None:
         """For whoever is about to write: raises DiskFullError where the disk is too full even for that."""
-        capacity = self.capacity()
-        if capacity.level == Level.REFUSE:
+        if (capacity := self.capacity()).level == Level.REFUSE:
             raise DiskFullError(capacity.reason)
 
     def _find(self, kind: str, config: str, sha256: str) -> Card | None:
@@ -258,22 +268,33 @@ class Vault:
             place = card_place(kind, config, sha256, newest.edition + 1)
         return newest
 
-    def _read(self, kind: type[Record], place: str) -> Record:
-        record = self._read_if_there(kind, place)
-        if record is None:
-            raise VaultError(f"{self.url}/{place} has vanished; what is in a vault must never be removed by hand")
-        return record
+    def _blocks(self, card: Card) -> Iterator[bytes]:
+        """The artefact's bytes as they come; raises behind the last if they were not what the card says."""
+        blocks = self._backend.blocks(card.name)
+        if blocks is None:
+            raise self._mismatch(card, None)
+        total, size = hashlib.sha256(), 0
+        for block in blocks:
+            total.update(block)
+            size += len(block)
+            yield block
+        if (found := (total.hexdigest(), size)) != card.digest:
+            raise self._mismatch(card, found)
 
-    def _read_if_there(self, kind: type[Record], place: str) -> Record | None:
-        known = self._known.get(place)
-        if isinstance(known, kind):
-            return known
-        data = self._backend.read(place)
-        if data is None:
-            return None
-        record = decode(kind, data, place=place)
-        self._known[place] = record
-        return record
+    def _read(self, kind: type[Record], places: Sequence[str]) -> list[Record]:
+        """The records at these places; raises `VaultError` if one is not there any more."""
+        found = self._read_those_there(kind, places)
+        if vanished := [place for place in places if place not in self._known]:
+            raise VaultError(f"{self.url}/{vanished[0]} has vanished; what is in a vault must never be removed by hand")
+        return found
+
+    def _read_those_there(self, kind: type[Record], places: Sequence[str]) -> list[Record]:
+        """The records at those of these places where any are, each read from the store once at most."""
+        missing = [place for place in places if not isinstance(self._known.get(place), kind)]
+        for place, data in zip(missing, self._backend.read_all(missing), strict=True):
+            if data is not None:
+                self._known[place] = decode(kind, data, place=place)
+        return [record for place in places if isinstance(record := self._known.get(place), kind)]
 
     def _named(self, folder: str, role: Role) -> list[Named]:
         """What the names of that role in a folder say."""
@@ -285,11 +306,11 @@ class Vault:
         return [name.number for name in self._named(f"{kind.FOLDER}/{config}", Role.NUMBERED)]
 
     def _all(self, kind: type[Numbered], config: str) -> list[Numbered]:
-        return [self._read(kind, numbered_place(kind.FOLDER, config, number)) for number in self._numbers(kind, config)]
+        return self._read(kind, [numbered_place(kind.FOLDER, config, number) for number in self._numbers(kind, config)])
 
     def _newest(self, kind: type[Numbered], config: str) -> Numbered | None:
         numbers = self._numbers(kind, config)
-        return self._read(kind, numbered_place(kind.FOLDER, config, numbers[-1])) if numbers else None
+        return self._read(kind, [numbered_place(kind.FOLDER, config, numbers[-1])])[0] if numbers else None
 
     def _write_next(self, kind: type[Numbered], config: str, follow: Callable[[Numbered | None], Numbered]) -> Numbered:
         """Write what follows the newest record; who is overtaken looks again and follows the one that overtook."""
@@ -300,6 +321,12 @@ class Vault:
             if self._backend.create(record.place, text):
                 return decode(kind, text, place=record.place)
 
+    def _near_capacity(self) -> Capacity:
+        """What the disk of this vault's files on this machine allows."""
+        apart = self._near is not self._backend
+        what = f"the disk of {self._near.url} ({CACHE_VARIABLE}: copies of {self.url})" if apart else self.url
+        return capacity_of(what, self._near.used_share(), self._settings)
+
     def _mismatch(self, card: Card, found: Digest | None) -> VaultError:
         if found is None and self.retirement(card) is not None:
             return RetiredError(
@@ -308,6 +335,11 @@ class Vault:
             )
         what = "nothing" if found is None else f"{found[0]} with {found[1]} bytes"
         return VaultError(f"{self.url}/{card.name}: expected {card.sha256} with {card.size} bytes, found {what}")
+
+
+def cache_folder() -> Path:
+    """Where copies of a distant vault's artefacts go: `RR_CACHE`, else in the user's cache folder."""
+    return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "ringrift").resolve()
 
 
 def _now() -> str:

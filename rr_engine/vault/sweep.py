@@ -105,16 +105,23 @@ class Sweep:
     def _reached(self) -> set[str]:
         """Artefacts that a pointer or a card names, of whatever kind."""
         reached: set[str] = set()
+        for place, data in self._read(Role.CARD):
+            reached |= set(decode(Card, data, place=place).parents)
+        for place, data in self._read(Role.NUMBERED, POINTER_KIND):
+            reached.add(decode(Pointer, data, place=place).sha256)
+        return reached
+
+    def _read(self, role: Role, kind: str = "") -> Iterator[tuple[str, bytes]]:
+        """(name, bytes) of all records of a role, of one kind or all."""
+        places: list[str] = []
         for place in self._files:
             *folder, last = place.split("/")
             said = named(last)
-            if said is None or len(folder) != 2 or folder[0] in INDEX_KINDS:
-                continue
-            if said.role is Role.CARD and (data := self._vault.backend.read(place)) is not None:
-                reached |= set(decode(Card, data, place=place).parents)
-            elif folder[0] == POINTER_KIND and (data := self._vault.backend.read(place)) is not None:
-                reached.add(decode(Pointer, data, place=place).sha256)
-        return reached
+            if said is not None and said.role is role and len(folder) == 2 and folder[0] not in INDEX_KINDS:
+                places += [place] if kind in ("", folder[0]) else []
+        for place, data in zip(places, self._vault.backend.read_all(places), strict=True):
+            if data is not None:
+                yield place, data
 
 
 def remove(vault: Vault, removals: Sequence[Removal], *, before: float, on_removed: Callable[[Removal], None]) -> None:

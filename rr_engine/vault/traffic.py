@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -55,13 +55,24 @@ class CountedBackend:
         self._backend.write(name, source, digest)
 
     def create(self, name: str, data: bytes) -> bool:
-        self._count(name, len(data))
+        self._count(name, 2 * len(data))
         return self._backend.create(name, data)
 
     def read(self, name: str) -> bytes | None:
         data = self._backend.read(name)
         self._count(name, len(data or b""))
         return data
+
+    def read_all(self, names: Sequence[str]) -> list[bytes | None]:
+        found = self._backend.read_all(names)
+        for name, data in zip(names, found, strict=True):
+            self._count(name, len(data or b""))
+        return found
+
+    def blocks(self, name: str) -> Iterator[bytes] | None:
+        blocks = self._backend.blocks(name)
+        self._count(name, 0)
+        return None if blocks is None else self._counted(name, blocks)
 
     def digest(self, name: str) -> Digest | None:
         digest = self._backend.digest(name)
@@ -70,9 +81,6 @@ class CountedBackend:
 
     def names(self, folder: str) -> list[str]:
         return self._listed(self._backend.names(folder))
-
-    def used_share(self) -> float:
-        return self._backend.used_share()
 
     def remove(self, name: str) -> None:
         self._count(name, 0)
@@ -86,6 +94,11 @@ class CountedBackend:
         found = self._backend.walk(folder)
         self._listed(found)
         return found
+
+    def _counted(self, name: str, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        for block in blocks:
+            self._traffic.bytes[_what(name)] += len(block)
+            yield block
 
     def _count(self, name: str, size: int) -> None:
         self._traffic.operations += 1

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from rr_engine.errors import VaultError
-from rr_engine.vault.backends import Found, LocalBackend, _told_of
+from rr_engine.vault.backends import Found, LocalBackend
+from rr_engine.vault.objects import found_of
 
 
 class TestFiles:
@@ -53,6 +54,6 @@ class TestFiles:
     def test_stores_call_the_last_change_by_many_names(self):
         when = datetime(2026, 1, 1, tzinfo=UTC)
         for told in ({"LastModified": when}, {"mtime": when.timestamp()}, {"updated": when, "created": 1.0}):
-            assert _told_of("a", {"size": 3, **told}) == Found(3, when.timestamp())
+            assert found_of("a", {"size": 3, **told}) == Found(3, when.timestamp())
         with pytest.raises(VaultError, match="does not tell how old"):
-            _told_of("a", {"size": 3, "LastModified": "yesterday"})
+            found_of("a", {"size": 3, "LastModified": "yesterday"})

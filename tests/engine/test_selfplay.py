@@ -1,4 +1,4 @@
-"""Self-play: a game per seed, kept in the order of seeds, with what was thought written down."""
+"""Self-play: a game per seed, given away as they end, with what was thought written down."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ def searcher(full_share: float = 0.5) -> SearchPlayer:
     )
 
 
-def test_shards_come_in_the_order_of_their_seeds_and_every_game_replays():
+def test_a_shard_comes_as_soon_as_its_games_have_ended_and_every_game_replays():
     told: list[tuple[int, int]] = []
-    shards = list(
-        play_games(
-            HEX,
-            WeighingPlayer(),
-            seeds=range(10, 21),
-            generation=2,
-            settings=FEW,
-            on_progress=lambda *at: told.append(at),
-        )
+    parts: list[list[GameRecord]] = []
+    games = play_games(
+        HEX,
+        WeighingPlayer(),
+        seeds=range(10, 21),
+        generation=2,
+        settings=FEW,
+        on_progress=lambda *at: told.append(at),
     )
-    assert [[record.seed for record in records] for records in shards] == [
-        [10, 11, 12, 13],
-        [14, 15, 16, 17],
-        [18, 19, 20],
-    ]
-    records = [record for records in shards for record in records]
+    for part in games:
+        parts.append(part)
+        kept = sum(map(len, parts))
+        assert told[-1][0] - kept < FEW.shard_games  # what has ended and is not given away
+    assert [len(part) for part in parts] == [4, 4, 3]
+    records = [record for part in parts for record in part]
+    assert sorted(record.seed for record in records) == list(range(10, 21))
     for record in records:
         check_replays(record)
         assert 3 <= record.opening <= 6
@@ -65,9 +65,9 @@ def test_shards_come_in_the_order_of_their_seeds_and_every_game_replays():
 
 
 def test_a_seed_gives_its_game_whoever_plays_beside_it():
-    together = [record.digest for records in played(range(8)) for record in records]
-    apart = [record.digest for first in (0, 4) for records in played(range(first, first + 4)) for record in records]
-    assert together == apart
+    together = {record.seed: record.digest for records in played(range(8)) for record in records}
+    parts = [records for first in (0, 4) for records in played(range(first, first + 4))]
+    assert together == {record.seed: record.digest for records in parts for record in records}
 
 
 def test_cheap_searches_are_no_targets_but_their_values_are_kept():

@@ -54,7 +54,7 @@ def names(vault):
     return sorted(name for name in vault.backend.walk("") if name.partition("/")[0] not in INDEX_KINDS)
 
 
-OPERATIONS = ("write", "create", "read", "digest", "names", "remove", "found", "walk")
+OPERATIONS = ("write", "create", "read", "read_all", "blocks", "digest", "names", "remove", "found", "walk")
 
 
 class DiedError(Exception):

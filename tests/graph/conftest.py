@@ -15,7 +15,7 @@ from rr_engine.boards import Config
 from rr_engine.settings import load
 from rr_engine.stages import fleet
 from rr_engine.vault import Vault
-from tests.graph.nodes import ALERTS, FAIL, GPUS, REFUSED, Node
+from tests.graph.nodes import ALERTS, FAIL, MACHINES, REFUSED, Node
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "tests" / "data" / "tiny.toml"
@@ -94,7 +94,7 @@ def failed_checks() -> Callable[[dg.ExecuteInProcessResult], dict[str, str]]:
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
-    for kept in (ALERTS, GPUS):
+    for kept in (ALERTS, MACHINES):
         kept.clear()
     FAIL.clear()
     REFUSED.clear()

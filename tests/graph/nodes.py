@@ -7,7 +7,9 @@ from typing import Any
 import dagster as dg
 
 from rr_assets import automation, code_location
-from rr_assets.resources import AlertResource, Gpu, GpuResource, NoGpuError, SettingsResource, VaultResource
+from rr_assets.nodes import Gpu, code_version
+from rr_assets.nodes import Node as Machine
+from rr_assets.resources import AlertResource, NodesResource, SettingsResource, VaultResource
 from rr_engine.boards import Config
 from rr_engine.vault import Vault
 
@@ -25,16 +27,31 @@ class SentAlerts(AlertResource):
 ALERTS: list[str] = []
 
 
-class FakeGpus(GpuResource):
-    """GPUs as a test wants them; none without any."""
+def machine(*gpus: Gpu, **fields: Any) -> Machine:
+    """A machine as a test wants it."""
+    usual = {
+        "name": "node",
+        "role": "selfplay",
+        "lane": "gpu",
+        "takes": (f"selfplay.{HEX.key}", f"selfplay.{SQUARE.key}"),
+        "slots": 1,
+        "code": code_version(),
+        "gpus": gpus,
+        "why_no_gpu": "" if gpus else "no NVIDIA driver on this machine",
+        "disk_used": 0.5,
+        "disk_free_gb": 100.0,
+    }
+    return Machine(**usual | fields)
 
-    def read(self) -> list[Gpu]:
-        if not GPUS:
-            raise NoGpuError("no NVIDIA driver on this machine")
-        return list(GPUS)
+
+class FakeNodes(NodesResource):
+    """Machines as a test wants them."""
+
+    def read(self, *_: Any) -> list[Machine]:
+        return list(MACHINES)
 
 
-GPUS: list[Gpu] = []
+MACHINES: list[Machine] = []
 
 
 @dg.asset(partitions_def=automation.CONFIG_PARTITIONS)
@@ -69,7 +86,7 @@ class Node:
             "vault": VaultResource(url=self.vault.url),
             "settings": SettingsResource(),
             "alert": SentAlerts(),
-            "gpus": FakeGpus(),
+            "nodes": FakeNodes(),
         }
         context = dg.build_sensor_context(
             self.instance,

@@ -11,11 +11,11 @@ from dagster._core.errors import DagsterExecutionInterruptedError
 
 from rr_assets import automation, liveness
 from rr_assets.coordinator import PARTITION_TAG, writes_tag
-from rr_assets.resources import Gpu
+from rr_assets.nodes import Gpu
 from rr_engine.boards import CONFIGS
 from rr_engine.settings import Settings
 from rr_engine.stages import fleet, pauses
-from tests.graph.nodes import ALERTS, FAIL, GPUS, HEX, REFUSED, SQUARE, Node, crash, idle, nothing
+from tests.graph.nodes import ALERTS, FAIL, HEX, MACHINES, REFUSED, SQUARE, Node, crash, idle, machine, nothing
 
 
 def test_a_crash_may_try_again_three_in_a_row_pause_and_a_success_resumes(
@@ -155,7 +155,7 @@ def test_a_damaged_config_rests_and_the_others_go_on(node: Node) -> None:
     assert len([row for row in told if row["config"] == SQUARE.key]) == 6
     _, standings = fleet.make_leaderboard(node.vault, told)
     assert {row["config"]: row["why"][:30] for row in standings}[HEX.key] == "rests: what is known of it can"
-    GPUS.append(Gpu("idle", 0.0, 70.0))
+    MACHINES.append(machine(Gpu("idle", 0.0, 70.0, 80.0)))
     [request], _ = idle(node)
     assert request.partition_key != HEX.key
     assert HEX.key in node.tick(automation.budget_crashes).skip_message

@@ -1,5 +1,6 @@
 """Sensors: crashes are budgeted, disks watched, idle GPUs used; each says what it did or why it did nothing."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,14 +9,17 @@ import pynvml
 import pytest
 
 from rr_assets import automation
-from rr_assets.resources import AlertResource, Gpu, GpuResource, NoGpuError, SettingsResource
+from rr_assets.coordinator import run_tags
+from rr_assets.nodes import Gpu, NoGpuError, own_gpus
+from rr_assets.nodes import Node as Machine
+from rr_assets.resources import AlertResource, SettingsResource
 from rr_engine.boards import Config
 from rr_engine.nn.features import FEATURE_VERSION
 from rr_engine.settings import Settings, VaultSettings
 from rr_engine.stages import fleet, pauses
 from rr_engine.vault import Vault
 from tests.engine.test_stored import network
-from tests.graph.nodes import ALERTS, FAIL, GPUS, HEX, SQUARE, Node, crash, idle
+from tests.graph.nodes import ALERTS, FAIL, HEX, MACHINES, SQUARE, Node, crash, idle, machine
 
 
 def test_a_disk_that_gets_full_is_told_once_and_the_plan_pauses_the_producers(
@@ -32,6 +36,15 @@ def test_a_disk_that_gets_full_is_told_once_and_the_plan_pauses_the_producers(
         shares = {row.share for row in fleet.plan_fleet(node.vault, Settings()).rows}
         assert (shares == {0.0}) == (used >= VaultSettings().pause_full)
     assert len(ALERTS) == 3
+
+
+def test_a_disk_of_a_node_that_gets_full_is_told_but_the_others_go_on(node: Node) -> None:
+    MACHINES.extend([machine(name="wide"), machine(name="full", disk_used=0.94)])
+    told = node.tick(automation.watch_disk)
+    assert told.run_requests == []
+    assert [alert.split(" is ")[0] for alert in ALERTS] == ["full"]
+    node.tick(automation.watch_disk)
+    assert len(ALERTS) == 1
 
 
 def test_sensors_start_nothing_but_what_they_are_for() -> None:
@@ -56,7 +69,7 @@ def _crown(vault: Vault, config: Config) -> None:
 
 
 def test_an_idle_gpu_plays_what_the_plan_wants_most_and_has_a_network_for(node: Node) -> None:
-    GPUS.append(Gpu("H100", 0.03, 70.0))
+    MACHINES.append(machine(Gpu("H100", 0.03, 70.0, 80.0)))
     assert idle(node) == ([], "there is no plan yet")
     _crown(node.vault, SQUARE)
     _crown(node.vault, HEX)
@@ -64,12 +77,11 @@ def test_an_idle_gpu_plays_what_the_plan_wants_most_and_has_a_network_for(node: 
     pauses.pause(node.vault, HEX, "not now", by="hand")  # the plan does not know yet
     [request], _ = idle(node)
     assert request.partition_key == SQUARE.key
-    assert request.tags["rr/lane"] == "gpu"
-    assert request.tags["rr/reason"].startswith("H100 at 3%: priority ")
+    assert request.tags["rr/reason"].startswith("H100 of node at 3%: priority ")
 
 
 def test_without_a_network_that_fits_the_heuristic_plays(node: Node) -> None:
-    GPUS.append(Gpu("small", 0.0, 0.5))
+    MACHINES.append(machine(Gpu("small", 0.0, 0.5, 1.0)))
     _crown(node.vault, HEX)
     fleet.plan_fleet(node.vault, Settings())
     [request], _ = idle(node)
@@ -77,25 +89,51 @@ def test_without_a_network_that_fits_the_heuristic_plays(node: Node) -> None:
     assert "hex8_2p needs 1." in request.tags["rr/reason"]
 
 
+BUSY = (Gpu("busy", 0.1, 70.0, 80.0), Gpu("all", 0.9, 70.0, 80.0))
+IDLE = Gpu("idle", 0.0, 70.0, 80.0)
+
+
 @pytest.mark.parametrize(
-    ("gpus", "role", "says"),
+    ("known", "says"),
     [
-        ([], "selfplay", "no NVIDIA driver on this machine"),
-        ([Gpu("busy", 0.1, 70.0), Gpu("all", 0.9, 70.0)], "trainer", "no GPU is idle: the least used one is at 10%"),
-        ([Gpu("idle", 0.0, 70.0)], "coordinator", "this node is a coordinator: it plays no games"),
+        ([], "no worker for GPUs answers"),
+        ([machine(IDLE, lane="cpu")], "no worker for GPUs answers"),
+        ([machine()], "node: no NVIDIA driver on this machine"),
+        ([machine(*BUSY, role="trainer")], "no GPU of node is idle: the least used one is at 10%"),
+        ([machine(IDLE, role="coordinator")], "node is a coordinator: it plays no games"),
+        ([machine(IDLE, code="old")], "node has other code"),
+        ([machine(IDLE, runs=("a run",))], "idle of node is at 0%, a run for it is under way"),
+        ([machine(), machine(*BUSY, name="other")], "node: no NVIDIA driver on this machine"),
     ],
 )
-def test_a_gpu_that_is_not_to_be_used_is_left_alone(
-    node: Node, monkeypatch: pytest.MonkeyPatch, gpus: list[Gpu], role: str, says: str
-) -> None:
-    monkeypatch.setenv("RR_IDLE__ROLE", role)
-    GPUS.extend(gpus)
+def test_a_gpu_that_is_not_to_be_used_is_left_alone(node: Node, known: list[Machine], says: str) -> None:
+    MACHINES.extend(known)
     fleet.plan_fleet(node.vault, Settings())
-    assert idle(node) == ([], says)
+    requests, told = idle(node)
+    assert requests == []
+    assert told is not None and says in told
+
+
+def test_a_gpu_that_a_queued_run_will_take_is_left_alone(node: Node) -> None:
+    MACHINES.append(machine(IDLE))
+    fleet.plan_fleet(node.vault, Settings())
+    other = run_tags({"games_db"}, "hexagonal_4p")  # nothing for this node
+    for tags, asks in ((other, 1), (run_tags({"games_db"}, HEX.key), 0)):
+        node.instance.add_run(dg.DagsterRun(job_name="queued", status=dg.DagsterRunStatus.NOT_STARTED, tags=tags))
+        assert len(idle(node)[0]) == asks
+
+
+def test_idle_gpus_share_the_configs_as_the_plan_does(node: Node) -> None:
+    MACHINES.extend(machine(IDLE, name=f"node{number}") for number in range(24))
+    rows = fleet.plan_fleet(node.vault, Settings()).rows
+    requests, _ = idle(node)
+    played = Counter(request.partition_key for request in requests)
+    assert set(played) == {row.config for row in rows}
+    assert all(abs(played[row.config] - 24 * row.share) <= 1 for row in rows)
 
 
 def test_launches_that_fail_wait_twice_as_long_each_time(node: Node, clock: Callable[[float], None]) -> None:
-    GPUS.append(Gpu("idle", 0.0, 70.0))
+    MACHINES.append(machine(Gpu("idle", 0.0, 70.0, 80.0)))
     fleet.plan_fleet(node.vault, Settings())
     for wait in (60, 120, 240, 480, 960, 1800, 1800):
         [request], _ = idle(node)
@@ -119,9 +157,9 @@ def test_the_gpus_of_a_machine_without_nvidia_are_told_in_one_line() -> None:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
         with pytest.raises(NoGpuError, match="no NVIDIA driver on this machine"):
-            GpuResource().read()
+            own_gpus()
     else:
-        assert all(0 <= gpu.use <= 1 and gpu.free_gb > 0 for gpu in GpuResource().read())
+        assert all(0 <= gpu.use <= 1 and gpu.free_gb > 0 for gpu in own_gpus())
 
 
 def test_an_alert_reaches_a_command_and_its_failure_stops_nothing(

@@ -1,0 +1,153 @@
+"""A running cluster, as tests and measurements use it: who works, launching runs, waiting, killing."""
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import dagster as dg
+
+from benchmarks.served import ask
+from benchmarks.tripwire import Tripwire
+from rr_assets.cluster.launcher import ClusterRunLauncher
+from rr_assets.cluster.trial import Trial
+from rr_assets.coordinator import UNDER_WAY, WORKER_TAG
+from rr_assets.nodes import Node
+from rr_engine.boards import CONFIGS
+from rr_engine.stages import pauses
+from rr_engine.vault import Vault
+
+TINY = Path(__file__).resolve().parents[1] / "tests" / "data" / "tiny.toml"
+_LAUNCH = """mutation($asset: [String!]!, $tags: [ExecutionTag!]!) { launchPipelineExecution(executionParams: {
+    selector: {repositoryName: "__repository__", repositoryLocationName: "rr_assets", pipelineName: "__ASSET_JOB",
+               assetSelection: [{path: $asset}]}
+    runConfigData: {}, mode: "default", executionMetadata: {tags: $tags}})
+    { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+
+
+@contextmanager
+def running_cluster(workers: Mapping[str, str], settings: Path) -> Iterator[tuple["Running", Tripwire]]:
+    """A cluster of its own in a folder for temporary files, every config at rest; the platform uses the tripwire."""
+    folder = Path(tempfile.mkdtemp(prefix="ringrift-"))
+    folder.chmod(0o755)  # the database runs as another user
+    trial = Trial(folder)
+    trial.prepare()
+    wire = Tripwire(trial.addresses.store)
+    trial.serve(workers, environ={"RR_SETTINGS": str(settings), "AWS_ENDPOINT_URL": wire.url})
+    try:
+        running = Running(trial, settings)
+        running.begin()
+        yield running, wire
+    finally:
+        trial.down()
+        shutil.rmtree(folder)
+
+
+class Running:
+    """A cluster whose processes run."""
+
+    def __init__(self, trial: Trial, settings: Path) -> None:
+        self.trial = trial
+        self._settings = settings
+        self.instance: dg.DagsterInstance
+        self.vault: Vault
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """This process is part of it meanwhile."""
+        with (
+            mock.patch.dict(os.environ, self.trial.environment | {"RR_SETTINGS": str(self._settings)}),
+            dg.DagsterInstance.from_config(self.trial.environment["DAGSTER_HOME"]) as instance,
+        ):
+            self.instance, self.vault = instance, Vault.open()
+            yield
+
+    def begin(self) -> None:
+        """Start the platform, nothing to do for it yet."""
+        with self.joined():
+            self.rest()
+            for part in self.trial.processes():
+                if part["statename"] == "STOPPED":
+                    self.trial.start(part["name"])
+            self.wait_served()
+
+    def settle(self) -> None:
+        """Bring everybody back, let every config rest, and wait until no run is under way."""
+        self.rest()
+        for part in self.trial.processes():
+            if part["statename"] not in ("RUNNING", "STARTING"):
+                self.trial.start(part["name"])
+        self.wait(lambda: len(self.nodes()) == len(self.workers), 120)
+        self.wait(lambda: not self.instance.get_runs(dg.RunsFilter(statuses=list(UNDER_WAY))), 240)
+
+    @property
+    def workers(self) -> list[str]:
+        """Names of the workers that there are to be."""
+        return sorted(part["name"] for part in self.trial.processes() if part["name"].startswith(("gpu", "cpu")))
+
+    def rest(self) -> None:
+        """Let every config rest."""
+        for config in CONFIGS:
+            if pauses.pause_of(self.vault, config) is None:
+                pauses.pause(self.vault, config, "not part of this", by="hand")
+
+    def nodes(self) -> list[Node]:
+        """Who answers now."""
+        launcher = self.instance.run_launcher
+        assert isinstance(launcher, ClusterRunLauncher)
+        launcher.forget()
+        return list(launcher.nodes())
+
+    def launch(self, asset: str, config: str | None = None) -> str:
+        """Launch a run through the pages, as a person does; returns its id."""
+        tags = [] if config is None else [{"key": "dagster/partition", "value": config}]
+        answer = ask(self.trial.pages, _LAUNCH, {"asset": [asset], "tags": tags})["launchPipelineExecution"]
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        return str(answer["run"]["runId"])
+
+    def run(self, run_id: str) -> dg.RunRecord:
+        """A run as it is now."""
+        record = self.instance.get_run_record_by_id(run_id)
+        assert record is not None
+        return record
+
+    def status(self, run_id: str) -> dg.DagsterRunStatus:
+        return self.run(run_id).dagster_run.status
+
+    def worker_of(self, run_id: str) -> str:
+        """Which worker is at a run, or was; empty before one is."""
+        return self.run(run_id).dagster_run.tags.get(WORKER_TAG, "").partition("@")[0]
+
+    def wait_ended(self, run_id: str, within_s: float = 120) -> dg.DagsterRunStatus:
+        self.wait(lambda: self.run(run_id).dagster_run.is_finished, within_s)
+        return self.status(run_id)
+
+    def wait(self, holds: Callable[[], Any], within_s: float) -> None:
+        """Return as soon as something holds."""
+        deadline = time.monotonic() + within_s
+        while not holds():
+            assert time.monotonic() < deadline, f"not so within {within_s} s: see {self.trial.folder}/log"
+            time.sleep(0.3)
+
+    def kill(self, part: str) -> None:
+        """SIGKILL a part with all its processes, as when its node vanishes; supervisord starts it again."""
+        pid = next(process["pid"] for process in self.trial.processes() if process["name"] == part)
+        os.killpg(pid, signal.SIGKILL)
+
+    def wait_served(self) -> None:
+        """Return when pages and database answer."""
+        self.wait(self._is_served, 120)
+
+    def _is_served(self) -> bool:
+        try:
+            runs = "{ assetNodes { id } runsOrError(limit: 1) { __typename } }"
+            answer = ask(self.trial.pages, runs)
+        except OSError:
+            return False
+        return bool(answer["assetNodes"]) and answer["runsOrError"]["__typename"] == "Runs"

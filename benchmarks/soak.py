@@ -1,0 +1,229 @@
+"""A cluster under load, shaken: twelve configs at once, and processes killed for real, one after the other.
+
+    python -m benchmarks.soak --minutes 20 --kills 50 --seed 1
+
+What is killed, and when: a worker while it plays, while it uploads a shard, while it trains, while it plays matches;
+the broker; the database. After each kill the store is looked through: nothing damaged is readable as good, no batch
+that was finished is missing, no seed was played twice. In the end every config that was hit has gone on by itself, no
+"""
+
+import argparse
+import json
+import random
+import re
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from benchmarks.running import Running, running_cluster
+from benchmarks.tripwire import Tripwire
+from rr_assets.coordinator import LOST_TAG, UNDER_WAY, WORKER_TAG
+from rr_engine.boards import CONFIGS
+from rr_engine.stages import games, pauses
+from rr_engine.vault import Card
+
+SETTINGS = Path(__file__).resolve().parents[1] / "tests" / "data" / "soak.toml"
+WORKERS = {"gpu1": "trainer", "gpu2": "trainer", "gpu3": "selfplay"}
+KINDS = ("upload", "training", "match", "broker", "selfplay", "database")
+_ASSET_OF = {"selfplay": "games_db", "training": "checkpoint", "match": "elo"}
+_FOUND_S, _BACK_S = 180.0, 420.0  # seconds to find a victim; to go on after the last kill
+_LOCKED = re.compile(r"database is locked|deadlock detected|could not serialize|LockNotAvailable", re.IGNORECASE)
+
+
+@dataclass
+class Kill:
+    """One kill."""
+
+    kind: str
+    part: str  # which part of the cluster died
+    at: float  # seconds since 1970
+    config: str = ""  # whose run died with it
+    asset: str = ""
+
+
+class Soak:
+    """A cluster being shaken."""
+
+    def __init__(self, cluster: Running, wire: Tripwire, rng: random.Random) -> None:
+        self.kills: list[Kill] = []
+        self._cluster, self._wire, self._rng = cluster, wire, rng
+        self._shards: dict[str, Card] = {}  # by hash: all that were ever seen
+        self._whole: set[str] = set()  # hashes of artefacts that were read back
+        self._began = time.time()
+
+    def kill(self, kind: str) -> Kill:
+        """Kill a process at the moment `kind` names."""
+        if kind in ("broker", "database"):
+            time.sleep(self._rng.uniform(0, 3))
+            self._cluster.kill(kind)
+            kill = Kill(kind, kind, time.time())
+        elif kind == "upload":
+            group, config = self._wire.arm().result(_FOUND_S)
+            kill = Kill(kind, f"group {group}", time.time(), config, "games_db")
+        else:
+            asset = _ASSET_OF[kind]
+            self._cluster.wait(lambda: self._at(asset), _FOUND_S)
+            time.sleep(self._rng.uniform(0, 1))
+            record = next(iter(self._at(asset)), None)
+            if record is None:
+                return self.kill(kind)  # it ended in the meantime
+            part = record.dagster_run.tags[WORKER_TAG].partition("@")[0]
+            self._cluster.kill(part)
+            kill = Kill(kind, part, time.time(), record.dagster_run.tags["rr/config"], asset)
+        self.kills.append(kill)
+        return kill
+
+    def _at(self, asset: str) -> list[dg.RunRecord]:
+        """Runs that are at the step of an asset now."""
+        started = dg.RunsFilter(
+            tags={f"rr/writes/{asset}": [c.key for c in CONFIGS]}, statuses=[dg.DagsterRunStatus.STARTED]
+        )
+        found = []
+        for record in self._cluster.instance.get_run_records(started):
+            stats = self._cluster.instance.get_run_step_stats(record.dagster_run.run_id, [asset])
+            if stats and stats[0].start_time is not None and stats[0].end_time is None:
+                found.append(record)
+        return [record for record in found if WORKER_TAG in record.dagster_run.tags]
+
+    def look_through(self) -> list[str]:
+        """What is wrong in the store."""
+        problems: list[str] = []
+        vault = self._cluster.vault
+        now = {card.sha256: card for config in CONFIGS for card in vault.cards(games.KIND, config.key)}
+        problems += [f"shard {sha256[:12]} is missing" for sha256 in self._shards.keys() - now.keys()]
+        self._shards |= now
+        for config in CONFIGS:
+            seeds = Counter(seed for card in now.values() if card.config == config.key for seed in card.facts["seeds"])
+            problems += [
+                f"seed {seed} of {config.key} was played {times} times" for seed, times in seeds.items() if times > 1
+            ]
+            for kind in ("games", "dataset", "checkpoint", "matches", "ratings", "curriculum", "training"):
+                for card in vault.cards(kind, config.key):
+                    if card.sha256 not in self._whole:
+                        vault.get(card)  # raises where it is not what its card says
+                        self._whole.add(card.sha256)
+        return problems
+
+    def waits_for(self) -> list[str]:
+        """Configs whose killed run was not made up for yet, and workers that are not back."""
+        left = [part for part in self._cluster.workers if part not in self._names()]
+        for kill in self.kills:
+            wanted = dg.RunsFilter(
+                tags={f"rr/writes/{kill.asset}": kill.config} if kill.asset else {},
+                statuses=[dg.DagsterRunStatus.SUCCESS],
+            )
+            newest = self._cluster.instance.get_run_records(wanted, limit=1, order_by="end_time", ascending=False)
+            if not newest or (newest[0].end_time or 0) < kill.at:
+                left.append(f"{kill.asset} of {kill.config}" if kill.asset else "any run")
+        return left
+
+    def _names(self) -> set[str]:
+        return {node.name.partition("@")[0] for node in self._cluster.nodes()}
+
+    def report(self) -> dict[str, Any]:
+        """What happened, in numbers."""
+        instance = self._cluster.instance
+        records = [record for record in instance.get_run_records() if record.create_timestamp.timestamp() > self._began]
+        stats = [instance.get_run_stats(record.dagster_run.run_id) for record in records]
+        waits = sorted(s.start_time - s.launch_time for s in stats if s.start_time and s.launch_time)
+        by_status = Counter(record.dagster_run.status.value.lower() for record in records)
+        return {
+            "minutes": round((time.time() - self._began) / 60, 1),
+            "kills": dict(Counter(kill.kind for kill in self.kills)),
+            "runs": dict(by_status),
+            "lost": sum(LOST_TAG in record.dagster_run.tags for record in records),
+            "configs": len(
+                {record.dagster_run.tags["rr/config"] for record in records if "rr/config" in record.dagster_run.tags}
+            ),
+            "games": sum(card.rows for card in self._shards.values()),
+            "shards": len(self._shards),
+            "artefacts_read_back": len(self._whole),
+            "run_start_s": round(statistics.median(waits), 2) if waits else None,
+            "run_start_p95_s": round(waits[int(0.95 * len(waits))], 2) if waits else None,
+            "resumed_trainings": self._resumed(),
+            "produced_minus_committed": self._uncommitted(records),
+            "locked": self._locked(),
+            "stuck": len(instance.get_runs(dg.RunsFilter(statuses=list(UNDER_WAY)))),
+        }
+
+    def _resumed(self) -> int:
+        cards = [card for config in CONFIGS for card in self._cluster.vault.cards("checkpoint", config.key)]
+        return sum(card.facts["resumed_at_step"] is not None for card in cards)
+
+    def _uncommitted(self, records: list[dg.RunRecord]) -> int:
+        """Games that a run said it had made, less those in the store under its claims."""
+        missing = 0
+        claims = {claim.facts["batch"]: claim for c in CONFIGS for claim in self._cluster.vault.claims(c.key)}
+        stored = Counter((card.config, card.facts["claim"]) for card in self._shards.values() for _ in range(card.rows))
+        for record in records:
+            run = record.dagster_run
+            if run.status is dg.DagsterRunStatus.SUCCESS and run.run_id in claims:
+                claim = claims[run.run_id]
+                missing += claim.stop - claim.start - stored[claim.config, claim.number]
+        return missing
+
+    def _locked(self) -> int:
+        """Lines of any log that tell of a lock."""
+        logs = (self._cluster.trial.folder / "log").glob("*.log")
+        return sum(len(_LOCKED.findall(log.read_text(errors="replace"))) for log in logs)
+
+
+def shake(
+    cluster: Running, wire: Tripwire, *, minutes: float, kills: int, seed: int, tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Let all configs turn for a while and kill meanwhile; returns the report, with `problems` in it."""
+    rng = random.Random(seed)
+    kinds = [KINDS[number % len(KINDS)] for number in range(kills)]
+    soak = Soak(cluster, wire, rng)
+    for config in CONFIGS:
+        pauses.resume(cluster.vault, config, "to be shaken", by="hand")
+    cluster.launch("selfplay_plan")
+    problems: list[str] = []
+    end = time.monotonic() + 60 * minutes
+    for number, kind in enumerate(kinds):
+        time.sleep(max(0.0, rng.uniform(0.5, 1.5) * (end - time.monotonic()) / (kills - number + 1)))
+        kill = soak.kill(kind)
+        cluster.wait_served()
+        problems += soak.look_through()
+        tell(json.dumps({"kill": number + 1, **vars(kill), "problems": problems}))
+    time.sleep(max(0.0, end - time.monotonic()))
+    deadline = time.monotonic() + _BACK_S
+    while (left := soak.waits_for()) and time.monotonic() < deadline:
+        time.sleep(2)
+    problems += [f"did not go on: {what}" for what in left]
+    cluster.settle()
+    problems += soak.look_through()
+    return soak.report() | {"seed": seed, "problems": problems}
+
+
+def passed(report: Mapping[str, Any]) -> bool:
+    """Whether everything held that has to."""
+    return not (report["problems"] or report["locked"] or report["stuck"] or report["produced_minus_committed"])
+
+
+def main() -> int:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    arguments = parser.parse_args()
+    print(json.dumps({"seed": arguments.seed}), flush=True)
+    with running_cluster(WORKERS, SETTINGS) as (cluster, wire), cluster.joined():
+        report = shake(
+            cluster, wire, minutes=arguments.minutes, kills=arguments.kills, seed=arguments.seed,
+            tell=lambda line: print(line, flush=True),
+        )  # fmt: skip
+    print(json.dumps(report), flush=True)
+    return 0 if passed(report) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""`rr-worker`: a worker of the cluster, for the runs of one lane."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from dotenv import load_dotenv
+from filelock import FileLock, Timeout
+
+from rr_assets.cluster.broker import queue_of
+from rr_assets.nodes import CPU, GPU, own_node
+from rr_engine.errors import ConfigError, EngineError
+from rr_engine.settings import load
+from rr_engine.vault.store import cache_folder
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class Lane(StrEnum):
+    """Which runs a worker is there for."""
+
+    GPU = GPU
+    CPU = CPU
+
+
+def main() -> None:
+    """Run `rr-worker`; an error of the engine's own is one line on stderr and exit status 2."""
+    load_dotenv(Path.cwd() / ".env")
+    try:
+        app()
+    except EngineError as error:
+        typer.echo(f"rr-worker: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)
+
+
+@app.command()
+def work(
+    lane: Annotated[Lane, typer.Argument(help="gpu: self-play and training, one run at a time; cpu: all the rest.")],
+    name: Annotated[str, typer.Option(help="Of this worker; two of one host need different ones.")] = "",
+    gpu: Annotated[int, typer.Option(min=0, help="Number of the GPU that it has for itself.")] = 0,
+    slots: Annotated[int, typer.Option(min=1, help="Runs at once, on the lane cpu.")] = 1,
+) -> None:
+    """Take runs from the broker (RR_BROKER) until it is stopped; `node.role` of the settings says which.
+
+    SIGTERM lets it end what it is at and take no more; a second one, or SIGQUIT, stops at once: the platform tries
+    again elsewhere.
+    """
+    settings = load()
+    if lane is Lane.GPU and settings.node.role == "coordinator":
+        raise ConfigError("node.role = 'coordinator' takes no games: a worker of lane gpu needs another role")
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # numbered as the driver does
+    os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu) if lane is Lane.GPU else ""
+    node = own_node(lane, settings.node.role, settings, disk=cache_folder())
+    if not node.takes:
+        raise ConfigError("the memory of this node holds no network of any config: it would take no run")
+    with _alone(gpu, needed=lane is Lane.GPU and bool(node.gpus)):
+        os.environ["RR_WORKER_LANE"] = lane
+        from rr_assets.cluster import app as celery_app
+
+        celery_app.load_everything()
+        celery_app.app.worker_main(
+            [
+                "worker",
+                "--pool=prefork",
+                f"--concurrency={slots if lane is Lane.CPU else 1}",
+                f"--hostname={name or lane}@%h",
+                f"--queues={','.join(queue_of(work, node.code) for work in node.takes)}",
+                "--loglevel=INFO",
+                "--without-gossip",
+                "--without-mingle",
+            ]
+        )
+
+
+@contextmanager
+def _alone(gpu: int, *, needed: bool) -> Generator[None]:
+    """Hold a GPU against other workers of this host; raises ConfigError where one has it."""
+    if not needed:
+        yield
+        return
+    try:
+        with FileLock(Path(tempfile.gettempdir()) / f"ringrift-gpu-{gpu}.lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise ConfigError(f"another worker of this host has GPU {gpu}: name a free one by --gpu") from error
