@@ -55,6 +55,9 @@ RETRY_BUDGETS = {
 }
 
 FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=24))  # of all configs together; checks judge each
+FRESH_SECOND = dg.FreshnessPolicy.time_window(
+    fail_window=timedelta(hours=48)
+)  # of the second vault, where there is one
 
 _NEW_INPUT = _AC.any_deps_match(_AC.newly_updated()).since(_AC.newly_requested())
 _UNMADE = _AC.missing().newly_true().since(_AC.newly_requested() | _AC.newly_updated())
@@ -326,6 +329,21 @@ SENSORS = (
     watch_disk,
     use_idle_gpu,
 )
+
+
+@dg.schedule(
+    name="mirror_daily",
+    cron_schedule="0 4 * * *",
+    target=dg.AssetSelection.assets("mirror"),
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def mirror_daily(settings: SettingsResource) -> dg.RunRequest | dg.SkipReason:
+    """Brings the second vault up to date once a day, if the settings name one."""
+    to = settings.load().mirror.to
+    return dg.RunRequest() if to else dg.SkipReason("mirror.to names no second vault")
+
+
+SCHEDULES = (mirror_daily,)
 
 JOBS = (
     dg.define_asset_job(

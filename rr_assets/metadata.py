@@ -63,9 +63,14 @@ def judged(
     facts: Mapping[str, Any],
     *,
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR,
+    check: str | None = None,
 ) -> dg.AssetCheckResult:
-    """A check's result: passed without problems, else what is wrong stands in the description."""
+    """A check's result: passed without problems, else what is wrong stands in the description.
+
+    `check` names it where an asset judges itself.
+    """
     return dg.AssetCheckResult(
+        check_name=check,
         passed=not problems,
         severity=severity,
         description="; ".join(problems[:3]) or None,

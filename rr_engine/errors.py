@@ -52,6 +52,14 @@ class VaultError(EngineError):
     """An artefact, card or pointer is missing, damaged or misplaced."""
 
 
+class RetiredError(VaultError):
+    """The bytes of an artefact were given up on purpose; its card is kept, and says what it was made from."""
+
+
+class IndexDamageError(VaultError):
+    """A node of a folder's Merkle tree is missing or damaged; the tree can be made anew from the folder."""
+
+
 class DiskFullError(VaultError):
     """There is no room for what was to be made; nothing is wrong with what is there."""
 

@@ -15,6 +15,19 @@ ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / "tests" / "data" / "tiny.toml"
 
 
+def test_mirroring_exchanges_little_beside_the_shards(tmp_path: Path):
+    command = [sys.executable, "benchmarks/mirror.py", "--shards", "300", "--differ", "5", "--folder", str(tmp_path)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    row = json.loads(ran.stdout)
+    assert (row["shards"], row["differ"]) == (300, 5)
+    for name in ("diff", "diff_distant", "mirror", "mirror_distant"):
+        assert 0 < row[name]["beside_artefacts"] < 100_000
+    assert row["mirror"]["artefacts"] == 5 * 3 * 64  # read once, written and read back
+    assert row["index_after_run"]["operations"] < 60
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_learning_turns_the_real_loop_and_ends_with_a_match(tmp_path: Path):
     out = tmp_path / "learning.jsonl"
     environ = os.environ | {"RR_SETTINGS": str(TINY)}

@@ -12,6 +12,7 @@ def shared() -> dg.Definitions:
     return dg.Definitions(
         assets=[automation.SELFPLAY_BUDGET, *automation.RETRY_BUDGETS.values()],
         sensors=automation.SENSORS,
+        schedules=automation.SCHEDULES,
         jobs=automation.JOBS,
         resources={
             "vault": VaultResource(),

@@ -297,6 +297,23 @@ class VaultSettings(Section):
 
 
 @dataclass(frozen=True)
+class MirrorSettings(Section):
+    """The second vault."""
+
+    to: Text = ""  # its URL, as `RR_VAULT` has it; empty: there is none
+
+
+@dataclass(frozen=True)
+class RetentionSettings(Section):
+    """What `rr vault gc` leaves."""
+
+    grace_hours: Amount = 24.0  # hours; nothing younger is removed
+    plans: Count = 1000  # the newest: nobody reads older ones
+    pages: Count = 100  # of the leaderboard, the newest
+    datasets: Count = 3  # of a config, the newest, whose bytes stay; cards always stay
+
+
+@dataclass(frozen=True)
 class Settings(Section):
     """All sections; a key is written `section.name`."""
 
@@ -316,6 +333,8 @@ class Settings(Section):
     node: NodeSettings = field(default_factory=NodeSettings)
     alert: AlertSettings = field(default_factory=AlertSettings)
     vault: VaultSettings = field(default_factory=VaultSettings)
+    mirror: MirrorSettings = field(default_factory=MirrorSettings)
+    retention: RetentionSettings = field(default_factory=RetentionSettings)
 
     def __post_init__(self) -> None:
         for name in ("pairs", "anchor_pairs"):

@@ -91,6 +91,8 @@ def make_candidate(
         parents=(data.sha256,) if start is None else (data.sha256, start.sha256),
         facts=facts,
     )
+    for kind in (STATE_KIND, KIND):
+        vault.index(kind, config.key)
     return CandidateMade(card, facts)
 
 

@@ -17,7 +17,7 @@ from rr_engine.players.stored import KIND as CHECKPOINT_KIND
 from rr_engine.players.stored import Champion, champion_of, find_checkpoint, load, match_player
 from rr_engine.settings import RegressionSettings, Settings
 from rr_engine.stages import evaluations
-from rr_engine.vault import Pointer, Vault
+from rr_engine.vault import POINTER_KIND, Card, Pointer, Vault
 
 SCHEMA_VERSION = 1
 ROLLED_BACK = "rolled back"
@@ -67,8 +67,7 @@ def decide(vault: Vault, config: Config, settings: Settings) -> Crowned:
         "proven": _is_proven(results, config, settings),
         "matches": matches.sha256,
     }
-    pointer = vault.write_pointer(candidate, facts=facts)
-    return _told("promoted", verdict.reason, pointer)
+    return _told("promoted", verdict.reason, _point(vault, candidate, facts))
 
 
 def _is_proven(results: Mapping[str, Mapping[str, Any]], config: Config, settings: Settings) -> bool:
@@ -89,7 +88,7 @@ def _rolled_back(vault: Vault, config: Config, champion: Champion, settings: Set
     load(vault, before)
     proven = next(p for p in reversed(vault.pointers(config.key)) if p.sha256 == before.sha256).facts["proven"]
     facts = {"reason": regression.reason, "proven": proven, "rolled_back": champion.card.sha256}
-    return _told(ROLLED_BACK, regression.reason, vault.write_pointer(before, facts=facts))
+    return _told(ROLLED_BACK, regression.reason, _point(vault, before, facts))
 
 
 def crown_by_hand(vault: Vault, config: Config, digits: str, reason: str, settings: Settings) -> Pointer:
@@ -104,7 +103,13 @@ def crown_by_hand(vault: Vault, config: Config, digits: str, reason: str, settin
     facts = {"reason": f"by hand: {reason}", "proven": _is_proven(known, config, settings)}
     if champion is not None and champion.sha256 != card.sha256:
         facts["rolled_back"] = champion.sha256
-    return vault.write_pointer(card, facts=facts)
+    return _point(vault, card, facts)
+
+
+def _point(vault: Vault, card: Card, facts: Mapping[str, Any]) -> Pointer:
+    pointer = vault.write_pointer(card, facts=facts)
+    vault.index(POINTER_KIND, card.config)
+    return pointer
 
 
 def _told(decision: str, reason: str, pointer: Pointer) -> Crowned:

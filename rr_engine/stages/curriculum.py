@@ -39,6 +39,7 @@ def move_on(vault: Vault, config: Config, settings: Settings) -> tuple[Card, Cur
         parents=(card.sha256,),
         facts=facts,
     )
+    vault.index(KIND, config.key)
     return kept, after
 
 

@@ -102,6 +102,7 @@ def make_dataset(vault: Vault, config: Config, settings: Settings, *, training: 
         parents=tuple(shard_card.sha256 for shard_card in chosen.used),
         facts=facts,
     )
+    vault.index(KIND, config.key)
     return DatasetMade(card, facts)
 
 

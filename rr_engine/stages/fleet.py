@@ -175,6 +175,7 @@ def plan_fleet(
         schema_version=SCHEMA_VERSION,
         facts={"rows": table},
     )
+    vault.index(PLAN_KIND, ALL)
     return Planned(card, rows)
 
 
@@ -342,4 +343,5 @@ def make_leaderboard(
         schema_version=SCHEMA_VERSION,
         facts={"rows": rows},
     )
+    vault.index(BOARD_KIND, ALL)
     return card, rows

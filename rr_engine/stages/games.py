@@ -18,7 +18,7 @@ from rr_engine.selfplay import quality
 from rr_engine.selfplay.play import play_games, typical_decisions
 from rr_engine.selfplay.quality import Quality
 from rr_engine.settings import QualitySettings, SelfplaySettings, Settings
-from rr_engine.vault import Card, Claim, Vault
+from rr_engine.vault import CLAIM_KIND, Card, Claim, Vault
 
 if TYPE_CHECKING:
     import duckdb
@@ -75,12 +75,14 @@ def make_games(
         on_progress=on_progress,
     )
     cards = [_keep(vault, config, records, parents, made) for records in played]
+    vault.index(CLAIM_KIND, config.key)
     facts = {
         "player": agent.name,
         "opponent": None if opponent is None else opponent.name,
         "generation": generation,
         "claim": claim.number,
         "produced_minus_committed": order.games - sum(card.rows for card in cards),
+        "merkle_root": vault.index(KIND, config.key),
     }
     return GamesMade(cards=tuple(cards), facts=facts | _totals(cards, config, time.perf_counter() - began))
 

@@ -97,3 +97,4 @@ def _keep(vault: Vault, config: Config, **facts: str | bool) -> None:
         schema_version=SCHEMA_VERSION,
         facts=numbered,
     )
+    vault.index(KIND, config.key)

@@ -101,6 +101,8 @@ def rate_candidate(
         parents=(matches_card.sha256,),
         facts={"candidate": card.sha256},
     )
+    for kind in (MATCHES_KIND, RATINGS_KIND):
+        vault.index(kind, config.key)
     regression = regression_of(vault, config, card.sha256, settings.regression)
     assert regression is not None  # it has just been evaluated
     return Rated(matches_card, ratings_card, evening.summary(), ratings, regression)

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 from uuid import uuid4
 
 from rr_engine.errors import VaultError
@@ -17,6 +17,13 @@ from rr_engine.errors import VaultError
 Digest = tuple[str, int]  # SHA-256 in hex, size in bytes
 
 _BLOCK = 1 << 20  # bytes of a file in memory at once
+
+
+class Found(NamedTuple):
+    """A file as a listing tells of it."""
+
+    size: int  # bytes
+    changed: float  # seconds since 1970, by the clock of the store
 
 
 class Backend(Protocol):
@@ -29,7 +36,10 @@ class Backend(Protocol):
         ...
 
     def create(self, name: str, data: bytes) -> bool:
-        """Put `data` at `name` if nothing is there, decided by the store itself; says whether it did."""
+        """Put `data` at `name` if nothing is there, decided by the store itself; says whether it did.
+
+        Raises `VaultError` unless what arrives is `data`.
+        """
         ...
 
     def read(self, name: str) -> bytes | None:
@@ -50,6 +60,18 @@ class Backend(Protocol):
 
     def names(self, folder: str) -> list[str]:
         """Last parts of the names directly under `folder`, in order."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Take away what is at `name`, if anything is."""
+        ...
+
+    def found(self, name: str) -> Found | None:
+        """Size and age of the file at `name`, or None if nothing is there."""
+        ...
+
+    def walk(self, folder: str) -> dict[str, Found]:
+        """Every file anywhere below `folder`, by its whole name; of the vault itself if that is empty."""
         ...
 
 
@@ -80,6 +102,8 @@ class LocalBackend:
 
     def create(self, name: str, data: bytes) -> bool:
         with self._told(name), self._aside(name, data) as temporary:
+            if (arrived := temporary.read_bytes()) != data:
+                raise VaultError(f"{self.path(name)} was to have {len(data)} bytes, but {digest_of(arrived)} arrived")
             try:
                 self.path(name).hardlink_to(temporary)
             except FileExistsError:
@@ -124,6 +148,31 @@ class LocalBackend:
             usage = shutil.disk_usage(self.root)
         return usage.used / (usage.used + usage.free)  # as df counts: without what only root may fill
 
+    def remove(self, name: str) -> None:
+        with self._told(name):
+            path = self.path(name)
+            if path.exists():
+                path.unlink(missing_ok=True)
+                _flush_folder(path.parent)
+
+    def found(self, name: str) -> Found | None:
+        with self._told(name):
+            try:
+                status = self.path(name).stat()
+            except FileNotFoundError:
+                return None
+        return Found(status.st_size, status.st_mtime)
+
+    def walk(self, folder: str) -> dict[str, Found]:
+        with self._told(folder):
+            names = [
+                f"{place}/{file}" if (place := Path(parent).relative_to(self.root).as_posix()) != "." else file
+                for parent, _, files in os.walk(self.path(folder), onerror=_unless_missing)
+                for file in files
+            ]
+        told = ((name, self.found(name)) for name in sorted(names))
+        return {name: found for name, found in told if found is not None}
+
     def _rest_of(self, file: BinaryIO, name: str) -> Iterator[bytes]:
         with file, self._told(name):
             while block := file.read(_BLOCK):
@@ -156,6 +205,12 @@ class LocalBackend:
         finally:
             temporary.unlink(missing_ok=True)
             _flush_folder(folder)
+
+
+def _unless_missing(error: OSError) -> None:
+    """For `os.walk`, which passes over what it cannot read: only what is not there may be passed over."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _make_folder(folder: Path) -> None:

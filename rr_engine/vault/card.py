@@ -1,4 +1,4 @@
-"""Cards, pointers and claims: what an artefact is, where it came from and how it is named. Knows no store."""
+"""Cards, pointers, claims and the vault's other records: what each says and where it lies. Knows no store."""
 
 import hashlib
 import json
@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from rr_engine.errors import VaultError, shown
+from rr_engine.vault.names import CARD_SUFFIX, RETIRED_SUFFIX, Role, named
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-CARD_SUFFIX = ".card.json"
 POINTER_KIND = "champion"
 CLAIM_KIND = "seeds"
+ROOT_KIND = "root"  # the records that say which Merkle tree of a folder counts
+TREE_KIND = "tree"  # the nodes of these trees
+INDEX_SCHEMA = 1  # of these records and nodes
 
 _WORD = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -24,7 +27,7 @@ _SUFFIX = re.compile(r"(\.[a-z0-9]{1,16}){1,2}")
 
 
 class _Strict:
-    """What both records share: a key that is not a field is refused."""
+    """What all records share: a key that is not a field is refused."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
@@ -54,6 +57,8 @@ class Card(_Strict):
     def __post_init__(self) -> None:
         check_place(self.kind, self.config, self.sha256)
         _check("suffix", self.suffix, _SUFFIX)
+        if (said := named(f"{self.sha256}{self.suffix}")) is None or said.role is not Role.ARTEFACT:
+            raise VaultError(f"suffix {self.suffix} is that of the vault's own records; an artefact needs another")
         for parent in self.parents:
             _check("parent", parent, _SHA256)
         if min(self.size, self.rows, self.schema_version, self.edition) < 0:
@@ -129,7 +134,46 @@ class Claim(_Strict):
         return numbered_place(self.FOLDER, self.config, self.number)
 
 
-Record = TypeVar("Record", bound=Card | Pointer | Claim)
+@dataclass(frozen=True)
+class Retirement(_Strict):
+    """Says that the bytes of an artefact were given up and its card was kept; the same wherever it is written."""
+
+    kind: str
+    config: str
+    sha256: str
+
+    def __post_init__(self) -> None:
+        check_place(self.kind, self.config, self.sha256)
+
+    @property
+    def place(self) -> str:
+        """Name of the record itself inside the vault."""
+        return f"{self.kind}/{self.config}/{self.sha256}{RETIRED_SUFFIX}"
+
+
+@dataclass(frozen=True)
+class Root(_Strict):
+    """Says which Merkle tree lists the folder of `kind` and `config`; the one with the highest number counts."""
+
+    kind: str
+    config: str
+    number: int  # from 0: how often the tree changed before
+    root: str  # SHA-256 of the tree's first node
+    schema_version: int  # of the tree
+    created: str  # as in `Card`
+
+    def __post_init__(self) -> None:
+        check_place(self.kind, self.config, self.root)
+        _check_number(self.number)
+
+    @property
+    def place(self) -> str:
+        """Name of the record itself inside the vault."""
+        return numbered_place(f"{ROOT_KIND}/{self.kind}", self.config, self.number)
+
+
+AnyRecord = Card | Pointer | Claim | Retirement | Root
+Record = TypeVar("Record", bound=AnyRecord)
 
 
 def check_place(kind: str, config: str, sha256: str | None = None) -> None:
@@ -138,6 +182,11 @@ def check_place(kind: str, config: str, sha256: str | None = None) -> None:
     _check("config", config, _WORD)
     if sha256 is not None:
         _check("sha256", sha256, _SHA256)
+
+
+def is_word(name: str) -> bool:
+    """Whether a folder of that name is one of the vault's."""
+    return _WORD.fullmatch(name) is not None
 
 
 def card_place(kind: str, config: str, sha256: str, edition: int) -> str:
@@ -150,7 +199,7 @@ def numbered_place(folder: str, config: str, number: int) -> str:
     return f"{folder}/{config}/{number:08d}.json"
 
 
-def encode(record: Card | Pointer | Claim) -> bytes:
+def encode(record: AnyRecord) -> bytes:
     """JSON of a record; facts that JSON cannot say (NaN, arrays) raise `VaultError`."""
     try:
         return json.dumps(vars(record), indent=1, sort_keys=True, allow_nan=False).encode()
@@ -187,7 +236,7 @@ def version_of(*roots: Path) -> str:
 
 
 @cache
-def _reader(kind: type[Card | Pointer | Claim]) -> "TypeAdapter[Any]":
+def _reader(kind: type[AnyRecord]) -> "TypeAdapter[Any]":
     from pydantic import TypeAdapter
 
     return TypeAdapter(kind)
@@ -200,4 +249,4 @@ def _check(what: str, text: str, pattern: re.Pattern[str]) -> None:
 
 def _check_number(number: int) -> None:
     if not 0 <= number < 10**8:
-        raise VaultError(f"number {number} of a pointer or claim must lie between 0 and 99999999")
+        raise VaultError(f"number {number} of a record must lie between 0 and 99999999")

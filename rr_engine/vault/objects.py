@@ -7,14 +7,15 @@ waits where trying can help. Bytes travel in parts, so that each request stays s
 import hashlib
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 from rr_engine.errors import EngineError, TransferError, VaultError
 from rr_engine.settings import VaultSettings
-from rr_engine.vault.backends import Digest, digest_of
+from rr_engine.vault.backends import Digest, Found, digest_of
 from rr_engine.vault.near import NearRecords
 from rr_engine.vault.pace import pace_of
 
@@ -87,6 +88,28 @@ class ObjectBackend:
         entries = [(path.rstrip("/").rpartition("/")[2], mark) for path, mark in self._list(folder)]
         self._marks |= {f"{folder}/{last}": mark for last, mark in entries if mark}
         return sorted(last for last, _ in entries)
+
+    def remove(self, name: str) -> None:
+        self._transfer(name, lambda: self._files.rm_file(self._at(name)))
+
+    def found(self, name: str) -> Found | None:
+        def told() -> Found:
+            return found_of(name, self._files.info(self._at(name), **self._bound))
+
+        return self._transfer(name, told)
+
+    def walk(self, folder: str) -> dict[str, Found]:
+        found = self._walk(self._at(folder).rstrip("/"))
+        return {path.partition(f"{self._root}/")[2]: told for path, told in sorted(found)}
+
+    def _walk(self, path: str) -> list[tuple[str, Found]]:
+        """Path, size and age of every file below one."""
+
+        def find_all() -> list[tuple[str, Found]]:
+            told = self._files.find(path, detail=True, **self._bound)
+            return [(place, found_of(place, info)) for place, info in told.items()]
+
+        return self._transfer(path, find_all) or []
 
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"
@@ -196,6 +219,19 @@ def open_objects(url: str, *, near: Path, settings: VaultSettings) -> ObjectBack
     except ImportError as error:
         raise VaultError(f"no way to {url}: {error}; it takes the extra `cluster`") from error
     return S3Backend(url, near=near, settings=settings)
+
+
+_WHEN = ("LastModified", "mtime", "last_modified", "updated", "created")  # what stores call a file's last change
+
+
+def found_of(name: str, info: Mapping[str, Any]) -> Found:
+    """What a listing tells of one file; its keys are the store's own. Raises VaultError where it tells no age."""
+    when = next((info[key] for key in _WHEN if info.get(key) is not None), None)
+    if isinstance(when, datetime):
+        when = when.timestamp()
+    if not isinstance(when, int | float):
+        raise VaultError(f"the store of {name} does not tell how old it is: {sorted(info)}")
+    return Found(int(next(info[key] for key in ("size", "Size") if key in info)), float(when))
 
 
 def side_by_side(action: Callable[[Item], Answer], items: Iterable[Item], *, at_once: int) -> Iterator[Answer]:

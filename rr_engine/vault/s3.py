@@ -5,6 +5,7 @@ What S3 adds to `objects`: files in parts, listings in pages, and what its many 
 
 import base64
 import hashlib
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from s3fs import S3FileSystem
 
 from rr_engine.errors import TransferError, VaultError
 from rr_engine.settings import VaultSettings
-from rr_engine.vault.objects import PARTS_AT_ONCE, ObjectBackend, side_by_side
+from rr_engine.vault.backends import Found
+from rr_engine.vault.objects import PARTS_AT_ONCE, ObjectBackend, found_of, side_by_side
 
 _MOST_PARTS = 10_000  # of one file; S3's limit
 _PROOF = ".proof/create-if-absent"  # of the vault; no kind begins so
@@ -116,13 +118,27 @@ class S3Backend(ObjectBackend):
 
     def _list(self, folder: str) -> list[tuple[str, str]]:
         found: list[tuple[str, str]] = []
-        asked: dict[str, Any] = {"Prefix": self._key(f"{folder}/"), "Delimiter": "/"}
-        while True:
-            page = self._demand(folder, "list_objects_v2", **asked)
+        for page in self._pages(folder, Prefix=self._key(f"{folder}/" if folder else ""), Delimiter="/"):
             found += [(entry["Key"], entry["ETag"]) for entry in page.get("Contents", ())]
             found += [(entry["Prefix"], "") for entry in page.get("CommonPrefixes", ())]
+        return found
+
+    def _walk(self, path: str) -> list[tuple[str, Found]]:
+        key = path.partition("/")[2]
+        pages = self._pages(path, Prefix=f"{key}/" if key else "")
+        return [
+            (f"{self._bucket}/{entry['Key']}", found_of(entry["Key"], entry))
+            for page in pages
+            for entry in page.get("Contents", ())
+        ]
+
+    def _pages(self, name: str, **asked: Any) -> Iterator[dict[str, Any]]:
+        """A listing, page by page, each a request."""
+        while True:
+            page = self._demand(name, "list_objects_v2", **asked)
+            yield page
             if not page.get("IsTruncated"):
-                return found
+                return
             asked["ContinuationToken"] = page["NextContinuationToken"]
 
     def _key(self, name: str) -> str:

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,18 +9,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from rr_engine.errors import DiskFullError, VaultError
+from rr_engine.errors import DiskFullError, RetiredError, VaultError
 from rr_engine.settings import VaultSettings
 from rr_engine.vault.backends import Backend, Digest, LocalBackend, digest_of
 from rr_engine.vault.capacity import Capacity, Level, capacity_of
 from rr_engine.vault.card import (
-    CARD_SUFFIX,
     CLAIM_KIND,
     POINTER_KIND,
+    AnyRecord,
     Card,
     Claim,
     Pointer,
     Record,
+    Retirement,
     card_place,
     check_place,
     code_version,
@@ -29,15 +29,14 @@ from rr_engine.vault.card import (
     encode,
     numbered_place,
 )
+from rr_engine.vault.index import INDEX_KINDS, Folder, Index
+from rr_engine.vault.names import Named, Role, named
 from rr_engine.vault.objects import open_objects
 
 URL_VARIABLE = "RR_VAULT"
 CACHE_VARIABLE = "RR_CACHE"
 
 Numbered = TypeVar("Numbered", Pointer, Claim)
-
-_CARD_FILE = re.compile(r"([0-9a-f]{64})(?:\.([1-9][0-9]*))?" + re.escape(CARD_SUFFIX))
-_NUMBERED_FILE = re.compile(r"([0-9]{8})\.json")
 
 
 class Vault:
@@ -53,7 +52,7 @@ class Vault:
         self._backend = backend
         self._near = near  # where artefacts have a path: the backend itself, or a cache of it
         self._settings = settings
-        self._known: dict[str, Card | Pointer | Claim] = {}  # read before, by place: they never change
+        self._known: dict[str, AnyRecord] = {}  # read before, by place: they never change
 
     @classmethod
     def open(cls, url: str | None = None, *, settings: VaultSettings | None = None) -> "Vault":
@@ -73,6 +72,24 @@ class Vault:
     def url(self) -> str:
         """Where it is, for people."""
         return self._backend.url
+
+    @property
+    def backend(self) -> Backend:
+        """Its store, for what looks after whole vaults."""
+        return self._backend
+
+    def demand_there(self) -> None:
+        """For who expects a vault to be there already: raises `VaultError` where its folder is missing."""
+        if isinstance(self._backend, LocalBackend) and not self._backend.root.is_dir():
+            raise VaultError(f"there is no vault at {self.url}: no such folder")
+
+    def index(self, kind: str, config: str) -> str:
+        """Bring the Merkle tree of a folder up to date and return its root; whoever wrote there calls it at last.
+
+        Lists the folder once, and reads only the new files and the nodes above them. What a run that died did not
+        index, the next one does.
+        """
+        return Index(self._backend).refresh(Folder(kind, config))
 
     def put(
         self,
@@ -94,6 +111,8 @@ class Vault:
         """
         if kind in (POINTER_KIND, CLAIM_KIND):
             raise VaultError(f"{kind} holds no artefacts: use write_pointer or claim")
+        if kind in INDEX_KINDS:
+            raise VaultError(f"{kind} holds the index of the vault and no artefacts: name another kind")
         sha256, size = digest = digest_of(source)
         card = Card(
             kind=kind,
@@ -110,7 +129,7 @@ class Vault:
             facts=facts or {},
         )
         encode(card)  # raises before anything is written
-        self._refuse_when_full()
+        self.refuse_when_full()
         known = self._find(kind, config, sha256)
         if known is not None:
             card = replace(card, suffix=known.suffix, edition=known.edition + 1)
@@ -121,7 +140,10 @@ class Vault:
         return decode(Card, encode(card), place=card.place)
 
     def get(self, card: Card) -> bytes:
-        """The artefact's bytes; raises `VaultError` if they are missing or not what the card says."""
+        """The artefact's bytes; raises `VaultError` if they are missing or not what the card says.
+
+        Bytes that were given up raise its child `RetiredError`.
+        """
         return b"".join(self._blocks(card))
 
     def path(self, card: Card) -> Path:
@@ -130,7 +152,7 @@ class Vault:
         if found == card.digest:
             return self._near.path(card.name)
         if self._near is self._backend:
-            raise _mismatch(self._near, card, found)
+            raise self._mismatch(card, found)
         if (near := self._near_capacity()).level == Level.REFUSE:
             raise DiskFullError(near.reason)
         self._near.write(card.name, self._blocks(card), card.digest)
@@ -146,14 +168,13 @@ class Vault:
     def cards(self, kind: str, config: str) -> list[Card]:
         """The newest card of every artefact of that kind and config, the one made last at the end.
 
-        Raises `VaultError` if one is damaged.
+        Raises `VaultError` if one is damaged. What `rr vault gc` removes while they are read is left out.
         """
         check_place(kind, config)
         editions: dict[str, int] = {}
-        for match in map(_CARD_FILE.fullmatch, self._backend.names(f"{kind}/{config}")):
-            if match:
-                editions[match[1]] = max(int(match[2] or 0), editions.get(match[1], 0))
-        found = self._read(Card, [card_place(kind, config, *named) for named in editions.items()])
+        for said in self._named(f"{kind}/{config}", Role.CARD):
+            editions[said.stem] = max(said.number, editions.get(said.stem, 0))
+        found = self._read_those_there(Card, [card_place(kind, config, *newest) for newest in editions.items()])
         return sorted(found, key=lambda card: (card.created, card.sha256))
 
     def write_pointer(self, card: Card, *, facts: Mapping[str, Any] | None = None) -> Pointer:
@@ -203,6 +224,18 @@ class Vault:
         """All claims ever made, the newest last."""
         return self._all(Claim, config)
 
+    def retirement(self, card: Card) -> Retirement | None:
+        """What says that the artefact's bytes were given up, None if nothing does."""
+        place = Retirement(card.kind, card.config, card.sha256).place
+        data = self._backend.read(place)
+        return None if data is None else decode(Retirement, data, place=place)
+
+    def retire(self, card: Card) -> None:
+        """Give up the artefact's bytes and keep its card; who reads them from then on is told so."""
+        record = Retirement(card.kind, card.config, card.sha256)
+        self._backend.create(record.place, encode(record))
+        self._backend.remove(card.name)
+
     def capacity(self) -> Capacity:
         """How full the disk below the vault is, and what that allows.
 
@@ -220,6 +253,11 @@ class Vault:
         if not capacity.allows_more:
             raise DiskFullError(capacity.reason)
 
+    def refuse_when_full(self) -> None:
+        """For whoever is about to write: raises DiskFullError where the disk is too full even for that."""
+        if (capacity := self.capacity()).level == Level.REFUSE:
+            raise DiskFullError(capacity.reason)
+
     def _find(self, kind: str, config: str, sha256: str) -> Card | None:
         """The newest card of an artefact; there are few editions, and none is missing before the last."""
         check_place(kind, config, sha256)
@@ -234,28 +272,38 @@ class Vault:
         """The artefact's bytes as they come; raises behind the last if they were not what the card says."""
         blocks = self._backend.blocks(card.name)
         if blocks is None:
-            raise _mismatch(self._backend, card, None)
+            raise self._mismatch(card, None)
         total, size = hashlib.sha256(), 0
         for block in blocks:
             total.update(block)
             size += len(block)
             yield block
         if (found := (total.hexdigest(), size)) != card.digest:
-            raise _mismatch(self._backend, card, found)
+            raise self._mismatch(card, found)
 
     def _read(self, kind: type[Record], places: Sequence[str]) -> list[Record]:
-        """The records at these places, each read from the store once at most."""
+        """The records at these places; raises `VaultError` if one is not there any more."""
+        found = self._read_those_there(kind, places)
+        if vanished := [place for place in places if place not in self._known]:
+            raise VaultError(f"{self.url}/{vanished[0]} has vanished; what is in a vault must never be removed by hand")
+        return found
+
+    def _read_those_there(self, kind: type[Record], places: Sequence[str]) -> list[Record]:
+        """The records at those of these places where any are, each read from the store once at most."""
         missing = [place for place in places if not isinstance(self._known.get(place), kind)]
         for place, data in zip(missing, self._backend.read_all(missing), strict=True):
-            if data is None:
-                raise VaultError(f"{self.url}/{place} has vanished; what is in a vault must never be removed by hand")
-            self._known[place] = decode(kind, data, place=place)
-        return [record for place in places if isinstance(record := self._known[place], kind)]
+            if data is not None:
+                self._known[place] = decode(kind, data, place=place)
+        return [record for place in places if isinstance(record := self._known.get(place), kind)]
+
+    def _named(self, folder: str, role: Role) -> list[Named]:
+        """What the names of that role in a folder say."""
+        said = map(named, self._backend.names(folder))
+        return [name for name in said if name is not None and name.role is role]
 
     def _numbers(self, kind: type[Pointer | Claim], config: str) -> list[int]:
         check_place(kind.FOLDER, config)
-        matches = map(_NUMBERED_FILE.fullmatch, self._backend.names(f"{kind.FOLDER}/{config}"))
-        return [int(match[1]) for match in matches if match]
+        return [name.number for name in self._named(f"{kind.FOLDER}/{config}", Role.NUMBERED)]
 
     def _all(self, kind: type[Numbered], config: str) -> list[Numbered]:
         return self._read(kind, [numbered_place(kind.FOLDER, config, number) for number in self._numbers(kind, config)])
@@ -266,16 +314,12 @@ class Vault:
 
     def _write_next(self, kind: type[Numbered], config: str, follow: Callable[[Numbered | None], Numbered]) -> Numbered:
         """Write what follows the newest record; who is overtaken looks again and follows the one that overtook."""
-        self._refuse_when_full()
+        self.refuse_when_full()
         while True:
             record = follow(self._newest(kind, config))
             text = encode(record)
             if self._backend.create(record.place, text):
                 return decode(kind, text, place=record.place)
-
-    def _refuse_when_full(self) -> None:
-        if (capacity := self.capacity()).level == Level.REFUSE:
-            raise DiskFullError(capacity.reason)
 
     def _near_capacity(self) -> Capacity:
         """What the disk of this vault's files on this machine allows."""
@@ -283,15 +327,19 @@ class Vault:
         what = f"the disk of {self._near.url} ({CACHE_VARIABLE}: copies of {self.url})" if apart else self.url
         return capacity_of(what, self._near.used_share(), self._settings)
 
+    def _mismatch(self, card: Card, found: Digest | None) -> VaultError:
+        if found is None and self.retirement(card) is not None:
+            return RetiredError(
+                f"{self.url}/{card.name} was retired: its bytes were given up to save room, its card is kept and names "
+                f"what it was made from; run {card.producer} to make a new one"
+            )
+        what = "nothing" if found is None else f"{found[0]} with {found[1]} bytes"
+        return VaultError(f"{self.url}/{card.name}: expected {card.sha256} with {card.size} bytes, found {what}")
+
 
 def cache_folder() -> Path:
     """Where copies of a distant vault's artefacts go: `RR_CACHE`, else in the user's cache folder."""
     return Path(os.environ.get(CACHE_VARIABLE) or Path.home() / ".cache" / "ringrift").resolve()
-
-
-def _mismatch(backend: Backend, card: Card, found: Digest | None) -> VaultError:
-    what = "nothing" if found is None else f"{found[0]} with {found[1]} bytes"
-    return VaultError(f"{backend.url}/{card.name}: expected {card.sha256} with {card.size} bytes, found {what}")
 
 
 def _now() -> str:

@@ -6,7 +6,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from rr_engine.records.record import GameRecord
-from rr_engine.vault import Vault
+from rr_engine.vault import Vault, backends
 from tests.engine.games import make_records
 from tests.engine.vaults import QUICK
 
@@ -29,6 +29,12 @@ def distant(tmp_path, monkeypatch):
     monkeypatch.setattr(MemoryFileSystem, "store", {})
     monkeypatch.setattr(MemoryFileSystem, "pseudo_dirs", [""])
     return Vault.open("memory://bucket/vault", settings=QUICK)
+
+
+@pytest.fixture
+def unflushed(monkeypatch):
+    """Writes that a power cut might lose: quick, where only processes die."""
+    monkeypatch.setattr(backends.os, "fsync", lambda _: None)
 
 
 @pytest.fixture(params=["local", "distant"])

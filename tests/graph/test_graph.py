@@ -17,8 +17,9 @@ EDGES = {
     "curriculum": {"champion"},
     "selfplay_plan": {"npz_dataset", "elo", "curriculum"},
     "leaderboard": {"champion", "selfplay_plan"},
+    "mirror": set(),
 }
-NOT_PARTITIONED = {"selfplay_plan", "leaderboard"}
+NOT_PARTITIONED = {"selfplay_plan", "leaderboard", "mirror"}
 BLOCKING_CHECKS = {
     "games_db": {"every_game_replays", "games_are_whole_and_distinct"},
     "npz_dataset": {"schema_and_ranges_hold", "data_is_fresh", "quality_passes_the_gate"},
@@ -34,6 +35,7 @@ OTHER_CHECKS = {
     "checkpoint": {"losses_are_usual"},
     "elo": {"candidate_is_no_regression"},
     "champion": {"champion_is_no_regression"},
+    "mirror": {"second_vault_holds_everything"},
 }
 TRIGGERS = {
     "games_db": "the plan gave its go-ahead",
@@ -45,6 +47,7 @@ TRIGGERS = {
     "selfplay_plan": "a new dataset, other facts at most once a minute, and every 15 minutes",
     "leaderboard": "with a new plan",
 }
+SCHEDULED = {"mirror_daily": ("mirror", "0 4 * * *")}  # what no condition asks for
 STARTED_BY = {
     "start_games": {"games_db"},
     "start_training": {"checkpoint"},
@@ -87,10 +90,15 @@ def test_checks_block_or_warn_and_are_partitioned(graph: Any) -> None:
 
 
 def test_every_asset_has_its_one_trigger(graph: Any) -> None:
-    found = {
-        key.to_user_string(): graph.get(key).automation_condition.get_label() for key in graph.materializable_asset_keys
-    }
-    assert found == TRIGGERS
+    conditions = {key.to_user_string(): graph.get(key).automation_condition for key in graph.materializable_asset_keys}
+    assert {name: found.get_label() for name, found in conditions.items() if found} == TRIGGERS
+    schedules = {}
+    for schedule in code_location().schedules:
+        (key,) = schedule.target.resolvable_to_job.selection.resolve(graph)
+        schedules[schedule.name] = key.to_user_string(), schedule.cron_schedule
+        assert schedule.default_status is dg.DefaultScheduleStatus.RUNNING
+    assert schedules == SCHEDULED
+    assert {name for name, found in conditions.items() if not found} == {name for name, _ in SCHEDULED.values()}
 
 
 def test_what_must_stand_apart_is_started_apart(graph: Any) -> None:
@@ -128,7 +136,7 @@ def test_every_asset_tells_who_and_what_it_is(graph: Any) -> None:
     for key in graph.materializable_asset_keys:
         node = graph.get(key)
         assert node.description
-        assert node.group_name in {"games", "learning", "strength", "steering"}
+        assert node.group_name in {"games", "learning", "strength", "steering", "storage"}
         assert node.owners
         assert node.kinds
         assert node.code_version
