@@ -129,7 +129,7 @@ def budget_crashes(
     Whenever a pause begins or ends, also by hand, it asks for a new plan.
     """
     loaded = settings.load()
-    opened = vault.open(loaded)
+    opened = vault.open(loaded).snapshot()
     if (capacity := opened.capacity()).level is Level.REFUSE:
         return dg.SkipReason(f"nothing can be written down: {capacity.reason}")
     cursor: dict[str, Any] = {"handled": {}, "paused": None} | json.loads(context.cursor or "{}")
@@ -248,7 +248,7 @@ def use_idle_gpu(
 ) -> dg.SensorResult | dg.SkipReason:
     """Gives every GPU that does nothing the games the plan wants most; waits after launches that failed."""
     loaded = settings.load()
-    opened = vault.open(loaded)
+    opened = vault.open(loaded).snapshot()
     idle = _Idle(context, loaded)
     least = {node.name: idle.gpu_of(node) for node in nodes.read(context.instance, loaded) if node.lane == GPU}
     free = {name: gpu for name, gpu in least.items() if isinstance(gpu, Gpu)}

@@ -147,7 +147,7 @@ def status(
     configs = [Config.parse(key) for key in config] if config else list(CONFIGS)
     loaded = load()
     with dg.DagsterInstance.get() as instance:
-        rows = table(instance, Vault.open(settings=loaded.vault), loaded, configs)
+        rows = table(instance, Vault.open(settings=loaded.vault).snapshot(), loaded, configs)
         workers = nodes_table(instance)
         in_cluster = isinstance(instance.run_launcher, KnowsNodes)
     if as_json:

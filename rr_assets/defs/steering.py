@@ -71,7 +71,7 @@ def selfplay_plan(
         )
 
     playing = {record.dagster_run.tags.get(PARTITION_TAG, "") for record in under_way(context.instance, "games_db")}
-    planned = fleet.plan_fleet(vault.open(loaded), loaded, playing=playing, on_grant=grant)
+    planned = fleet.plan_fleet(vault.open(loaded).snapshot(), loaded, playing=playing, on_grant=grant)
     return dg.MaterializeResult(
         metadata={"plan": metadata.table([row.facts() for row in planned.rows]), **metadata.of_card(planned.card)},
         data_version=dg.DataVersion(planned.card.sha256),
@@ -100,7 +100,7 @@ def leaderboard(
 ) -> dg.MaterializeResult:
     """All configs on one page: champion, rating with interval, games, what comes next, and what waits for what."""
     loaded = settings.load()
-    opened = vault.open(loaded)
+    opened = vault.open(loaded).snapshot()
     waits = liveness.table(context.instance, opened, loaded, CONFIGS)
     workers = liveness.nodes_table(context.instance)
     card, rows = fleet.make_leaderboard(opened, waits, workers)

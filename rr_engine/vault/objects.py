@@ -9,6 +9,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,8 +43,11 @@ class ObjectBackend:
         self._pace = pace_of(self.url, settings.bandwidth_mb_s)
         self._records = NearRecords(near / ".records" / hashlib.sha256(self.url.encode()).hexdigest()[:16])
         self._marks: dict[str, str] = {}  # what the last listing said of each name's content
+        self._listed: dict[str, list[str]] | None = None  # of a snapshot: names by folder
+        self._written: set[str] = set()  # folders in which it wrote or removed something itself
 
     def write(self, name: str, source: Path | bytes, digest: Digest) -> None:
+        self._write_under(name)
         arrived: Digest | None = None
         for _ in range(self._settings.attempts):
             self._send(name, source)
@@ -54,6 +58,7 @@ class ObjectBackend:
         raise TransferError(f"{self.url}/{name} was to be {digest}, but {arrived} arrived")
 
     def create(self, name: str, data: bytes) -> bool:
+        self._write_under(name)
         digest = digest_of(data)
         try:
             self._send(name, data, create=True)
@@ -84,12 +89,25 @@ class ObjectBackend:
             size += len(block)
         return total.hexdigest(), size
 
+    def snapshot(self) -> "ObjectBackend":
+        """The same, with every folder of two parts listed now, side by side, and not again unless it writes there."""
+        kinds = self.names("")
+        configs = side_by_side(self.names, kinds, at_once=self._settings.at_once)
+        folders = [f"{kind}/{config}" for kind, found in zip(kinds, configs, strict=True) for config in found]
+        listed = side_by_side(self.names, folders, at_once=self._settings.at_once)
+        frozen = copy(self)
+        frozen._listed, frozen._written = dict(zip(folders, listed, strict=True)), set()
+        return frozen
+
     def names(self, folder: str) -> list[str]:
+        if self._listed is not None and folder.count("/") == 1 and folder not in self._written:
+            return list(self._listed.get(folder, ()))
         entries = [(path.rstrip("/").rpartition("/")[2], mark) for path, mark in self._list(folder)]
         self._marks |= {f"{folder}/{last}": mark for last, mark in entries if mark}
         return sorted(last for last, _ in entries)
 
     def remove(self, name: str) -> None:
+        self._write_under(name)
         self._transfer(name, lambda: self._files.rm_file(self._at(name)))
 
     def found(self, name: str) -> Found | None:
@@ -110,6 +128,9 @@ class ObjectBackend:
             return [(place, found_of(place, info)) for place, info in told.items()]
 
         return self._transfer(path, find_all) or []
+
+    def _write_under(self, name: str) -> None:
+        self._written.add(name.rpartition("/")[0])
 
     def _at(self, name: str) -> str:
         return f"{self._root}/{name}"

@@ -31,7 +31,7 @@ from rr_engine.vault.card import (
 )
 from rr_engine.vault.index import INDEX_KINDS, Folder, Index
 from rr_engine.vault.names import Named, Role, named
-from rr_engine.vault.objects import open_objects
+from rr_engine.vault.objects import ObjectBackend, open_objects
 
 URL_VARIABLE = "RR_VAULT"
 CACHE_VARIABLE = "RR_CACHE"
@@ -72,6 +72,15 @@ class Vault:
     def url(self) -> str:
         """Where it is, for people."""
         return self._backend.url
+
+    def snapshot(self) -> "Vault":
+        """The same vault as it is now, for who reads most of it at once: a distant one is listed once.
+
+        What is written through it, it sees; what others write it may not.
+        """
+        if not isinstance(self._backend, ObjectBackend):
+            return self
+        return Vault(self._backend.snapshot(), near=self._near, settings=self._settings)
 
     @property
     def backend(self) -> Backend:

@@ -218,3 +218,29 @@ class TestSpaceOfCopies:
         with pytest.raises(DiskFullError, match="97.0% full"):
             distant.path(new)
         assert distant.get(new) == b"new"
+
+
+class TestSnapshot:
+    def test_every_folder_is_listed_once_and_own_writes_are_seen(self, distant, monkeypatch):
+        first = put(distant, b"1")
+        put(distant, b"games", kind="games", suffix=".parquet")
+        seen = distant.snapshot()
+        listed = []
+        honest = seen._backend._files.ls
+        monkeypatch.setattr(seen._backend._files, "ls", lambda path, **how: listed.append(path) or honest(path, **how))
+        for _ in range(3):
+            assert seen.cards("checkpoint", CONFIG) == [first]
+            assert len(seen.cards("games", CONFIG)) == 1
+            assert seen.cards("dataset", CONFIG) == []
+        assert listed == []
+        put(distant, b"2")
+        assert seen.cards("checkpoint", CONFIG) == [first]  # what others write is not seen
+        third = put(seen, b"3")
+        assert seen.cards("checkpoint", CONFIG)[-1] == third
+        seen.claim(CONFIG, 10)
+        assert seen.claim(CONFIG, 10).start == 10
+
+    def test_a_folder_of_this_machine_is_simply_asked(self, local):
+        seen = local.snapshot()
+        card = put(local, b"1")
+        assert seen.cards("checkpoint", CONFIG) == [card]
