@@ -22,12 +22,11 @@ def _platform() -> Iterator[tuple[Running, Tripwire]]:
 
 @pytest.fixture
 def cluster(_platform: tuple[Running, Tripwire]) -> Iterator[Running]:
-    """The platform, as a test finds and leaves it: all workers there, every config at rest, no run under way."""
+    """The platform, as each test finds it: all workers there, every config at rest, no run under way."""
     running, _ = _platform
     with running.joined():
         running.settle()
         yield running
-        running.settle()
 
 
 @pytest.fixture
