@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ WORKERS = {"gpu1": "trainer", "gpu2": "trainer", "gpu3": "selfplay"}
 KINDS = ("upload", "training", "match", "broker", "selfplay", "database")
 _ASSET_OF = {"selfplay": "games_db", "training": "checkpoint", "match": "elo"}
 _FOUND_S, _BACK_S = 180.0, 420.0  # seconds to find a victim; to go on after the last kill
+_CLOCK_S = 1.0  # by which events of two processes may seem to be apart
 _LOCKED = re.compile(r"database is locked|deadlock detected|could not serialize|LockNotAvailable", re.IGNORECASE)
 
 
@@ -149,6 +151,8 @@ class Soak:
             "run_start_p95_s": round(waits[int(0.95 * len(waits))], 2) if waits else None,
             "resumed_trainings": self._resumed(),
             "produced_minus_committed": self._uncommitted(records),
+            "misplaced": sum(_is_misplaced(record.dagster_run) for record in records),
+            "two_at_once": self._two_at_once(records),
             "locked": self._locked(),
             "stuck": len(instance.get_runs(dg.RunsFilter(statuses=list(UNDER_WAY)))),
         }
@@ -168,6 +172,19 @@ class Soak:
                 claim = claims[run.run_id]
                 missing += claim.stop - claim.start - stored[claim.config, claim.number]
         return missing
+
+    def _two_at_once(self, records: list[dg.RunRecord]) -> int:
+        """Runs that began on a worker of lane gpu while it was at another; when a lost one ended is not known."""
+        found = 0
+        for worker in WORKERS:
+            spans = sorted(
+                (record.start_time, record.end_time or 0.0)
+                for record in records
+                if record.start_time and LOST_TAG not in record.dagster_run.tags
+                and record.dagster_run.tags.get(WORKER_TAG, "").startswith(f"{worker}@")
+            )  # fmt: skip
+            found += sum(end > begin + _CLOCK_S for (_, end), (begin, _) in pairwise(spans))
+        return found
 
     def _locked(self) -> int:
         """Lines of any log that tell of a lock."""
@@ -203,9 +220,20 @@ def shake(
     return soak.report() | {"seed": seed, "problems": problems}
 
 
-def passed(report: Mapping[str, Any]) -> bool:
-    """Whether everything held that has to."""
-    return not (report["problems"] or report["locked"] or report["stuck"] or report["produced_minus_committed"])
+def _is_misplaced(run: dg.DagsterRun) -> bool:
+    """Whether a run went to a worker that is not there for it."""
+    if WORKER_TAG not in run.tags:
+        return False
+    role = (WORKERS | {"cpu": "cpu"})[run.tags[WORKER_TAG].partition("@")[0]]
+    return run.tags["rr/kind"] not in {"trainer": ("training", "selfplay"), "selfplay": ("selfplay",)}.get(
+        role, (role,)
+    )
+
+
+def wrong(report: Mapping[str, Any]) -> dict[str, Any]:
+    """What did not hold of what has to; empty if all did."""
+    bad = ("problems", "locked", "stuck", "produced_minus_committed", "misplaced", "two_at_once")
+    return {name: report[name] for name in bad if report[name]}
 
 
 def main() -> int:
@@ -222,7 +250,7 @@ def main() -> int:
             tell=lambda line: print(line, flush=True),
         )  # fmt: skip
     print(json.dumps(report), flush=True)
-    return 0 if passed(report) else 1
+    return 1 if wrong(report) else 0
 
 
 if __name__ == "__main__":

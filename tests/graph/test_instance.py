@@ -15,7 +15,7 @@ from dagster._core.launcher.base import WorkerStatus
 
 from benchmarks.served import DAGSTER, dagster_dev, let_rest
 from rr_assets import code_location, launcher
-from rr_assets.coordinator import TaggingRunCoordinator, run_tags
+from rr_assets.coordinator import TaggingRunCoordinator
 from rr_engine.vault import Vault
 from tests.graph.conftest import ROOT
 
@@ -35,16 +35,6 @@ def test_the_home_configures_what_it_should(home: Path) -> None:
     assert all(limit["limit"] == 1 for limit in settings["runs"]["tag_concurrency_limits"])
 
 
-def test_a_run_is_tagged_by_what_it_writes() -> None:
-    assert run_tags({"games_db", "npz_dataset"}, "hex8_2p") == {
-        "rr/lane": "gpu",
-        "rr/config": "hex8_2p",
-        "rr/writes/games_db": "hex8_2p",
-        "rr/writes/npz_dataset": "hex8_2p",
-    }
-    assert run_tags({"selfplay_plan"}, None) == {"rr/lane": "cpu"}
-
-
 def test_a_launched_run_is_tagged_and_queued(home: Path) -> None:
     tags = '{"dagster/partition": "square8_3p"}'
     done = _dagster(home, "job", "launch", "-m", "rr_assets", "-j", "__ASSET_JOB", "--tags", tags)
@@ -53,10 +43,10 @@ def test_a_launched_run_is_tagged_and_queued(home: Path) -> None:
         [run] = instance.get_runs()
         pools = {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()}
     assert pools == dict.fromkeys(
-        ("selfplay", "dataset", "training", "match", "champion", "plan"), 1
+        ("selfplay", "dataset", "training", "match", "champion", "plan", "mirror"), 1
     )  # before the queue looks
     assert run.status is dg.DagsterRunStatus.QUEUED
-    assert run.tags["rr/lane"] == "gpu"
+    assert run.tags["rr/lane"] == run.tags["dagster-celery/queue"] == "gpu"
     assert run.tags["rr/config"] == run.tags["rr/writes/elo"] == run.tags["rr/writes/games_db"] == "square8_3p"
 
 
