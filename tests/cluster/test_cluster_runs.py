@@ -13,6 +13,7 @@ from rr_engine.stages.candidate import STATE_KIND, newest_candidate
 
 HEX = Config.parse("hex8_2p")
 S = dg.DagsterRunStatus
+TRAININGS = dg.RunsFilter(tags={WORK_TAG: f"training.{HEX.key}"})
 
 
 def test_cluster_says_who_works(cluster: Running) -> None:
@@ -25,23 +26,23 @@ def test_cluster_says_who_works(cluster: Running) -> None:
 
 
 def test_cluster_training_waits_for_a_trainer_and_goes_on_where_a_lost_one_was(cluster: Running) -> None:
+    cluster.trial.stop("gpu2")
     for asset in ("games_db", "npz_dataset"):
         assert cluster.wait_ended(cluster.launch(asset, HEX.key)) is S.SUCCESS
-    cluster.trial.stop("gpu2")
-    lost = cluster.launch("checkpoint", HEX.key)
-    cluster.wait(lambda: cluster.vault.cards(STATE_KIND, HEX.key), 60)
+    cluster.wait(lambda: cluster.vault.cards(STATE_KIND, HEX.key), 60)  # the platform trains by itself
+    lost = cluster.instance.get_runs(TRAININGS)[0].run_id
     assert cluster.worker_of(lost) == "gpu1"
     assert cluster.run(lost).dagster_run.tags.items() >= run_tags({"checkpoint"}, HEX.key).items()
     cluster.kill("gpu1")
     cluster.trial.stop("gpu1")
-    games = cluster.launch("games_db", HEX.key)  # gpu3 plays, and does not train
+    games = cluster.launch("games_db", "square8_2p")  # gpu3 plays, and does not train
     assert cluster.wait_ended(games) is S.SUCCESS
     assert cluster.worker_of(games) == "gpu3"
     assert cluster.wait_ended(lost) is S.FAILURE
     assert LOST_TAG in cluster.run(lost).dagster_run.tags
-    trainings = dg.RunsFilter(tags={WORK_TAG: f"training.{HEX.key}"}, statuses=[S.QUEUED])
-    cluster.wait(lambda: cluster.instance.get_runs(trainings), 150)  # asked for again, by nobody but the platform
-    (again,) = cluster.instance.get_runs(trainings)
+    cluster.wait(lambda: len(cluster.instance.get_runs(TRAININGS)) == 2, 150)  # it asks again, by itself
+    again = cluster.instance.get_runs(TRAININGS)[0]
+    cluster.wait(lambda: cluster.status(again.run_id) is S.QUEUED, 30)
     row = next(
         row
         for row in liveness.table(cluster.instance, cluster.vault, load(SETTINGS), [HEX])
