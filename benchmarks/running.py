@@ -13,17 +13,14 @@ from unittest import mock
 
 import dagster as dg
 
-from benchmarks.served import ask
+from benchmarks.served import ask, let_rest
 from benchmarks.tripwire import Tripwire
 from rr_assets.cluster.launcher import ClusterRunLauncher
 from rr_assets.cluster.trial import Trial
 from rr_assets.coordinator import UNDER_WAY, WORKER_TAG
 from rr_assets.nodes import Node
-from rr_engine.boards import CONFIGS
-from rr_engine.stages import pauses
 from rr_engine.vault import Vault
 
-TINY = Path(__file__).resolve().parents[1] / "tests" / "data" / "tiny.toml"
 _LAUNCH = """mutation($asset: [String!]!, $tags: [ExecutionTag!]!) { launchPipelineExecution(executionParams: {
     selector: {repositoryName: "__repository__", repositoryLocationName: "rr_assets", pipelineName: "__ASSET_JOB",
                assetSelection: [{path: $asset}]}
@@ -71,7 +68,7 @@ class Running:
     def begin(self) -> None:
         """Start the platform, nothing to do for it yet."""
         with self.joined():
-            self.rest()
+            let_rest(self.vault)
             for part in self.trial.processes():
                 if part["statename"] == "STOPPED":
                     self.trial.start(part["name"])
@@ -79,7 +76,7 @@ class Running:
 
     def settle(self) -> None:
         """Bring everybody back, let every config rest, and wait until no run is under way."""
-        self.rest()
+        let_rest(self.vault)
         for part in self.trial.processes():
             if part["statename"] not in ("RUNNING", "STARTING"):
                 self.trial.start(part["name"])
@@ -90,12 +87,6 @@ class Running:
     def workers(self) -> list[str]:
         """Names of the workers that there are to be."""
         return sorted(part["name"] for part in self.trial.processes() if part["name"].startswith(("gpu", "cpu")))
-
-    def rest(self) -> None:
-        """Let every config rest."""
-        for config in CONFIGS:
-            if pauses.pause_of(self.vault, config) is None:
-                pauses.pause(self.vault, config, "not part of this", by="hand")
 
     def nodes(self) -> list[Node]:
         """Who answers now."""

@@ -59,7 +59,7 @@ def ask(url: str, query: str, variables: Mapping[str, Any] | None = None) -> dic
 def let_rest(vault: Vault, *, but: Collection[str] = ()) -> None:
     """Pause every config except some, so that nothing starts by itself."""
     for config in CONFIGS:
-        if config.key not in but:
+        if config.key not in but and pauses.pause_of(vault, config) is None:
             pauses.pause(vault, config, "not part of this", by="hand")
 
 

@@ -5,6 +5,8 @@
 What is killed, and when: a worker while it plays, while it uploads a shard, while it trains, while it plays matches;
 the broker; the database. After each kill the store is looked through: nothing damaged is readable as good, no batch
 that was finished is missing, no seed was played twice. In the end every config that was hit has gone on by itself, no
+run is stuck, none went to the wrong worker, and no log tells of a lock. A line per kill, a last one with everything;
+exit status 1 unless all of it held.
 """
 
 import argparse

@@ -55,9 +55,7 @@ RETRY_BUDGETS = {
 }
 
 FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=24))  # of all configs together; checks judge each
-FRESH_SECOND = dg.FreshnessPolicy.time_window(
-    fail_window=timedelta(hours=48)
-)  # of the second vault, where there is one
+FRESH_SECOND = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=48))  # of the second vault, if there is one
 
 _NEW_INPUT = _AC.any_deps_match(_AC.newly_updated()).since(_AC.newly_requested())
 _UNMADE = _AC.missing().newly_true().since(_AC.newly_requested() | _AC.newly_updated())

@@ -16,7 +16,7 @@ from dagster import (
 )
 from dagster._core.run_coordinator.queued_run_coordinator import RunQueueConfig
 
-from rr_assets.nodes import CPU, GPU, SELFPLAY, TRAINING, KnowsNodes, Node, code_version
+from rr_assets.nodes import CPU, GPU, SELFPLAY, TRAINING, KnowsNodes, Node, code_version, kind_of
 from rr_engine.boards import CONFIGS
 
 PARTITION_TAG = "dagster/partition"
@@ -61,7 +61,7 @@ def run_tags(assets: set[str], partition: str | None) -> dict[str, str]:
     """
     work = work_of(assets, partition)
     lane = CPU if work == CPU else GPU
-    tags = {"rr/lane": lane, WORK_TAG: work, _KIND_TAG: _kind(work), _QUEUE_TAG: lane}
+    tags = {"rr/lane": lane, WORK_TAG: work, _KIND_TAG: kind_of(work), _QUEUE_TAG: lane}
     if partition is not None:
         tags["rr/config"] = partition
     return tags | {writes_tag(asset): partition or "all" for asset in sorted(assets)}
@@ -105,11 +105,7 @@ def _count(runs: Collection[DagsterRun], key: str, value: str) -> int:
 
 
 def _kinds(node: Node) -> set[str]:
-    return {_kind(work) for work in node.takes}
-
-
-def _kind(work: str) -> str:
-    return work.partition(".")[0]
+    return {kind_of(work) for work in node.takes}
 
 
 def why_nobody(work: str, nodes: Collection[Node]) -> str:

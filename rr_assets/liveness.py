@@ -4,7 +4,6 @@
 """
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +17,10 @@ from dagster._core.errors import DagsterHomeNotSetError
 from dotenv import load_dotenv
 
 from rr_assets.coordinator import PARTITION_TAG, UNDER_WAY, WORK_TAG, why_nobody, written
-from rr_assets.nodes import CPU, Gpu, KnowsNodes, Node, code_version
+from rr_assets.nodes import CPU, Gpu, KnowsNodes, Node, code_version, kind_of, workers_of
 from rr_engine.boards import CONFIGS, Config
-from rr_engine.errors import DataError, EngineError, VaultError
+from rr_engine.cli import run_command
+from rr_engine.errors import DataError, VaultError
 from rr_engine.render.table import columns
 from rr_engine.settings import Settings, load
 from rr_engine.stages import liveness
@@ -44,20 +44,27 @@ def table(
     instance: dg.DagsterInstance, vault: Vault, settings: Settings, configs: Sequence[Config]
 ) -> list[dict[str, Any]]:
     """A row per config and asset: last event and its time, what it waits for and since when (UTC)."""
-    return [row for config in configs for row in _rows(instance, vault, settings, config)]
+    workers = workers_of(instance.run_launcher)  # asked once for all rows: an answer may take a second
+    return [row for config in configs for row in _rows(instance, vault, settings, config, workers)]
 
 
-def _rows(instance: dg.DagsterInstance, vault: Vault, settings: Settings, config: Config) -> list[dict[str, Any]]:
+def _rows(
+    instance: dg.DagsterInstance, vault: Vault, settings: Settings, config: Config, workers: Sequence[Node] | None
+) -> list[dict[str, Any]]:
     runs = instance.get_run_records(filters=dg.RunsFilter(tags={PARTITION_TAG: config.key}), limit=_RUNS_SEEN)
     try:
         waits = liveness.waits_of(vault, config, settings)
     except (VaultError, DataError) as error:
         waits = [liveness.Wait("games_db", f"somebody who mends what cannot be read: {error}", None)]
-    return [_row(instance, config, wait, runs) for wait in waits]
+    return [_row(instance, config, wait, runs, workers) for wait in waits]
 
 
 def _row(
-    instance: dg.DagsterInstance, config: Config, wait: liveness.Wait, runs: Sequence[dg.RunRecord]
+    instance: dg.DagsterInstance,
+    config: Config,
+    wait: liveness.Wait,
+    runs: Sequence[dg.RunRecord],
+    workers: Sequence[Node] | None,
 ) -> dict[str, Any]:
     """A row of the table; `runs` are those of the config, the newest first."""
     event = _last_event(instance, config, wait.asset)
@@ -66,7 +73,7 @@ def _row(
     waits_for = wait.waits_for
     since = None if wait.since is None else _told(datetime.fromisoformat(wait.since).timestamp())
     if run is not None and run.dagster_run.status in UNDER_WAY:
-        waits_for = f"run {run.dagster_run.run_id} {_told_of(instance, run.dagster_run)}"
+        waits_for = f"run {run.dagster_run.run_id} {_told_of(run.dagster_run, workers)}"
         since = _told(run.start_time or run.create_timestamp.timestamp())
     elif run is not None and run.dagster_run.status in _FAILED and (event is None or (run.end_time or 0) > event.at):
         event = _Event(run.end_time or 0.0, f"run {run.dagster_run.run_id} {_FAILED[run.dagster_run.status]}")
@@ -80,23 +87,22 @@ def _row(
     }
 
 
-def _told_of(instance: dg.DagsterInstance, run: dg.DagsterRun) -> str:
+def _told_of(run: dg.DagsterRun, workers: Sequence[Node] | None) -> str:
     """What a run that has not ended does; where it is queued because nobody takes it, why."""
     told = UNDER_WAY[run.status]
-    if run.status is not dg.DagsterRunStatus.QUEUED or not isinstance(instance.run_launcher, KnowsNodes):
+    if run.status is not dg.DagsterRunStatus.QUEUED or workers is None:
         return told
-    why = why_nobody(run.tags.get(WORK_TAG, CPU), instance.run_launcher.nodes())
+    why = why_nobody(run.tags.get(WORK_TAG, CPU), workers)
     return f"{told}: {why}" if why else told
 
 
 def nodes_table(instance: dg.DagsterInstance) -> list[dict[str, Any]]:
     """A row per worker of a cluster; empty where runs go to no workers, or none answers."""
-    launcher = instance.run_launcher
-    return [_node_row(node) for node in launcher.nodes()] if isinstance(launcher, KnowsNodes) else []
+    return [_node_row(node) for node in workers_of(instance.run_launcher) or ()]
 
 
 def _node_row(node: Node) -> dict[str, Any]:
-    by_work = Counter(work.partition(".")[0] for work in node.takes)
+    by_work = Counter(map(kind_of, node.takes))
     takes = ", ".join(work if work == CPU else f"{work} of {count} configs" for work, count in by_work.items())
     if node.code != code_version():
         takes = "nothing: it has other code"
@@ -126,16 +132,9 @@ def _told(seconds: float) -> str:
 
 
 def main() -> None:
-    """Run `rr-status`; an error of the engine's own is one line on stderr and exit status 2.
-
-    Like Dagster's own commands it reads `.env` in the folder where it is called.
-    """
+    """Run `rr-status`; like Dagster's own commands it reads `.env` in the folder where it is called."""
     load_dotenv(Path.cwd() / ".env")
-    try:
-        app()
-    except (EngineError, DagsterHomeNotSetError) as error:
-        typer.echo(f"rr-status: {' '.join(str(error).split())}", err=True)
-        sys.exit(2)
+    run_command(app, "rr-status", DagsterHomeNotSetError)
 
 
 @app.command()

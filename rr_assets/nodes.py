@@ -85,6 +85,16 @@ class KnowsNodes(Protocol):
         ...
 
 
+def workers_of(launcher: object) -> Sequence[Node] | None:
+    """The workers that answer now; None where that launcher sends runs to no workers."""
+    return launcher.nodes() if isinstance(launcher, KnowsNodes) else None
+
+
+def kind_of(work: str) -> str:
+    """The first part of a work: `selfplay`, `training` or `cpu`."""
+    return work.partition(".")[0]
+
+
 def works(lane: str, role: str, settings: Settings, *, gpu_gb: float | None, ram_gb: float) -> tuple[str, ...]:
     """What a worker takes, preferred first: what its role allows and its memory holds; `gpu_gb` None: it has no GPU."""
     if lane == CPU:

@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from rr_assets.nodes import GPU, KnowsNodes, Node, own_node
+from rr_assets.nodes import GPU, Node, own_node, workers_of
 from rr_engine import settings
 from rr_engine.vault import Vault
 
@@ -45,8 +45,8 @@ class NodesResource(dg.ConfigurableResource[None]):
 
     def read(self, instance: dg.DagsterInstance, loaded: settings.Settings) -> list[Node]:
         """The workers of a cluster, as they answer; where runs go to no workers, this machine."""
-        if isinstance(instance.run_launcher, KnowsNodes):
-            return list(instance.run_launcher.nodes())
+        if (workers := workers_of(instance.run_launcher)) is not None:
+            return list(workers)
         own = own_node(GPU, loaded.node.role, loaded, disk=Path.cwd())
         on_gpu = dg.RunsFilter(tags={"rr/lane": GPU}, statuses=[dg.DagsterRunStatus.STARTED])
         return [replace(own, runs=tuple(run.run_id for run in instance.get_runs(on_gpu)))]

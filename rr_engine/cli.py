@@ -36,11 +36,16 @@ app.add_typer(vault, name="vault")
 
 
 def main() -> None:
-    """Run `rr`; an error of the engine's own is one line on stderr and exit status 2."""
+    """Run `rr`."""
+    run_command(app, "rr")
+
+
+def run_command(command: typer.Typer, name: str, *others: type[Exception]) -> None:
+    """Run a command; an error of the engine's own, or one of `others`, is one line on stderr and exit status 2."""
     try:
-        app()
-    except EngineError as error:
-        typer.echo(f"rr: {' '.join(str(error).split())}", err=True)
+        command()
+    except (EngineError, *others) as error:
+        typer.echo(f"{name}: {' '.join(str(error).split())}", err=True)
         sys.exit(2)
 
 

@@ -23,14 +23,13 @@ from dagster_celery.tasks import create_execute_job_task
 from numba.core import config
 
 import rr_engine
-from rr_assets.cluster.broker import NODE_COMMAND, SETTINGS, broker_url, queue_of
+from rr_assets.cluster.broker import LANE_VARIABLE, NODE_COMMAND, SETTINGS, broker_url, queue_of
 from rr_assets.coordinator import WORKER_TAG
 from rr_assets.nodes import Node, own_node
 from rr_engine.settings import Settings, load
 from rr_engine.vault.capacity import capacity_of
 from rr_engine.vault.store import cache_folder
 
-LANE_VARIABLE = "RR_WORKER_LANE"  # set by `rr-worker` for Celery, which reads this module
 _LOOK_S = 60.0  # seconds between looks at the disk
 
 app = make_app({"broker": broker_url(), "backend": broker_url(), "config_source": SETTINGS})

@@ -11,6 +11,7 @@ from rr_assets.nodes import Node
 from rr_engine.errors import ConfigError, DataError
 
 BROKER_VARIABLE = "RR_BROKER"
+LANE_VARIABLE = "RR_WORKER_LANE"  # set by `rr-worker` for `app`, which Celery reads
 NODE_COMMAND = "describe_node"
 ASK_S = 1.0  # seconds that workers have to answer
 

@@ -20,6 +20,7 @@ from rr_assets.nodes import Node, code_version
 
 NO_BROKER = (OperationalError, RedisError, CeleryError, OSError)
 _OTHERS_S = 10.0  # seconds after which new workers are waited for
+_LOOK_S = 5.0  # seconds for which what workers say of their runs serves for all runs of one look at them
 _GONE_S = 45.0  # seconds after which a run that no worker says it is at is lost
 
 
@@ -31,6 +32,7 @@ class ClusterRunLauncher(CeleryRunLauncher):
         super().__init__("cpu", broker=url, backend=url, config_source=SETTINGS, inst_data=inst_data)
         self._all_asked_at, self._known = float("-inf"), list[Node]()
         self._missed_since: dict[str, float] = {}  # run -> since when nobody says that he is at it
+        self._runs_asked_at, self._runs = float("-inf"), set[str]()
 
     @classmethod
     def config_type(cls) -> Mapping[str, Any]:
@@ -69,7 +71,7 @@ class ClusterRunLauncher(CeleryRunLauncher):
         task = self.celery.AsyncResult(run.tags[DAGSTER_CELERY_TASK_ID_TAG])
         if task.state in READY_STATES:  # and yet the run has not ended: it could not say why
             return CheckRunHealthResult(WorkerStatus.FAILED, f"its process has ended without a word: {task.info!r}")
-        if any(run.run_id in node.runs for node in ask_nodes(self.celery)):
+        if run.run_id in self._runs_told():
             self._missed_since.pop(run.run_id, None)
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         missed = time.monotonic() - self._missed_since.setdefault(run.run_id, time.monotonic())
@@ -77,3 +79,10 @@ class ClusterRunLauncher(CeleryRunLauncher):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         self._instance.add_run_tags(run.run_id, {LOST_TAG: "true"})
         return CheckRunHealthResult(WorkerStatus.NOT_FOUND, f"for {missed:.0f} s no worker has been at it")
+
+    def _runs_told(self) -> set[str]:
+        """The runs that workers say they are at."""
+        if time.monotonic() - self._runs_asked_at > _LOOK_S:
+            self._runs = {run for node in ask_nodes(self.celery) for run in node.runs}
+            self._runs_asked_at = time.monotonic()
+        return self._runs

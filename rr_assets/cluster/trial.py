@@ -31,7 +31,8 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from rr_assets.cluster import store
 from rr_assets.cluster.worker import THREADS
-from rr_engine.errors import ConfigError, EngineError
+from rr_engine.cli import run_command
+from rr_engine.errors import ConfigError
 from rr_engine.render.table import columns
 
 FOLDER_VARIABLE = "RR_CLUSTER"
@@ -347,12 +348,8 @@ def _wait(what: str, answers: Callable[[], bool], deadline: float) -> None:
 
 
 def main() -> None:
-    """Run `rr-cluster`; an error of the engine's own is one line on stderr and exit status 2."""
-    try:
-        app()
-    except EngineError as error:
-        typer.echo(f"rr-cluster: {' '.join(str(error).split())}", err=True)
-        sys.exit(2)
+    """Run `rr-cluster`."""
+    run_command(app, "rr-cluster")
 
 
 @app.command()

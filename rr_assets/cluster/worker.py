@@ -1,7 +1,6 @@
 """`rr-worker`: a worker of the cluster, for the runs of one lane."""
 
 import os
-import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -13,9 +12,10 @@ import typer
 from dotenv import load_dotenv
 from filelock import FileLock, Timeout
 
-from rr_assets.cluster.broker import queue_of
+from rr_assets.cluster.broker import LANE_VARIABLE, queue_of
 from rr_assets.nodes import CPU, GPU, own_node
-from rr_engine.errors import ConfigError, EngineError
+from rr_engine.cli import run_command
+from rr_engine.errors import ConfigError
 from rr_engine.settings import load
 from rr_engine.vault.store import cache_folder
 
@@ -32,13 +32,9 @@ class Lane(StrEnum):
 
 
 def main() -> None:
-    """Run `rr-worker`; an error of the engine's own is one line on stderr and exit status 2."""
+    """Run `rr-worker`; it reads `.env` in the folder where it is called."""
     load_dotenv(Path.cwd() / ".env")
-    try:
-        app()
-    except EngineError as error:
-        typer.echo(f"rr-worker: {' '.join(str(error).split())}", err=True)
-        sys.exit(2)
+    run_command(app, "rr-worker")
 
 
 @app.command()
@@ -66,7 +62,7 @@ def work(
     if not node.takes:
         raise ConfigError("the memory of this node holds no network of any config: it would take no run")
     with _alone(gpu, needed=lane is Lane.GPU and bool(node.gpus)):
-        os.environ["RR_WORKER_LANE"] = lane
+        os.environ[LANE_VARIABLE] = lane
         from rr_assets.cluster import app as celery_app
 
         celery_app.load_everything()

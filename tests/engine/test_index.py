@@ -29,6 +29,23 @@ def true_root(vault, folder=GAMES):
     return Trie().updated({name: vault.backend.digest(f"{folder}/{name}")[0] for name in listed}).root
 
 
+def overtaken(vault, monkeypatch, *, by):
+    """An index that, when it has listed once, sleeps while others put these shards and index each."""
+    slow = Index(vault.backend)
+    listed = slow.listed
+
+    def sleeps(*args, **kwargs):
+        seen = listed(*args, **kwargs)
+        monkeypatch.setattr(slow, "listed", listed)
+        for number in by:
+            shard(vault, number)
+            vault.index(*GAMES)
+        return seen
+
+    monkeypatch.setattr(slow, "listed", sleeps)
+    return slow
+
+
 def reopened(vault):
     return Vault(vault.backend, near=vault._near, settings=vault._settings)
 
@@ -238,37 +255,16 @@ class TestWriters:
     def test_of_two_at_once_none_loses_what_the_other_has_brought_in(self, vault, monkeypatch):
         shard(vault, 1)
         vault.index(*GAMES)
-        slow = Index(vault.backend)
-        listed = slow.listed
-
-        def overtaken(*args, **kwargs):
-            seen = listed(*args, **kwargs)
-            monkeypatch.setattr(slow, "listed", listed)
-            shard(vault, 3)
-            vault.index(*GAMES)
-            return seen
-
+        slow = overtaken(vault, monkeypatch, by=[3])
         shard(vault, 2)
-        monkeypatch.setattr(slow, "listed", overtaken)
         assert slow.refresh(GAMES) == true_root(vault)
         assert Index(vault.backend).newest(GAMES).root == true_root(vault)
 
     def test_one_that_slept_while_its_number_was_pruned_begins_again(self, vault, monkeypatch):
         shard(vault, 0)
         vault.index(*GAMES)
-        slow = Index(vault.backend)
-        listed = slow.listed
-
-        def overtaken(*args, **kwargs):
-            seen = listed(*args, **kwargs)
-            monkeypatch.setattr(slow, "listed", listed)
-            for number in range(10, 20):
-                shard(vault, number)
-                vault.index(*GAMES)
-            return seen
-
+        slow = overtaken(vault, monkeypatch, by=range(10, 20))
         shard(vault, 2)
-        monkeypatch.setattr(slow, "listed", overtaken)
         assert slow.refresh(GAMES) == true_root(vault) == Index(vault.backend).newest(GAMES).root
 
     def test_many_at_once_end_with_everything(self, local):
