@@ -1,7 +1,7 @@
 """A backfill of all twelve partitions of games_db, launched from the web page as a person would; keeps a picture of it.
 
     pip install -e '.[pages]'; apt install chromium
-    python benchmarks/backfill.py --out docs/backfill.png
+    python -m benchmarks.backfill --out docs/backfill.png
 
 `dagster dev` runs on a fresh home with tiny settings, every config paused: nothing but the backfill starts games.
 Prints one JSON line; a partition that is not materialised, or a run without the tags of automation, is an error.
@@ -18,8 +18,8 @@ from typing import Any
 
 import dagster as dg
 from playwright.sync_api import Page, sync_playwright
-from served import ROOT, Dev, dagster_dev, let_rest
 
+from benchmarks.served import ROOT, Dev, dagster_dev, let_rest
 from rr_engine.boards import CONFIGS
 from rr_engine.vault import Vault
 

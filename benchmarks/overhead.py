@@ -1,11 +1,11 @@
 """What the platform itself costs: everything of a turn of the loop but the stages' own work, and a tick of automation.
 
-    python benchmarks/overhead.py --turns 5 --generations 1000
+    python -m benchmarks.overhead --turns 5 --generations 1000
 
-Turns: `dagster dev` on a fresh home with tiny settings, one config, until it has come round so often. A turn is the
-time from the start of one `games_db` to the start of the next; of it the stages' work is the time inside steps. Ticks:
-a graph with so many past materialisations of every asset and partition, one evaluation of all conditions. One JSON
-line each.
+Turns: `dagster dev` on a fresh home with tiny settings, or with `--cluster` a cluster of real servers with two warm
+workers, and one config until it has come round so often. A turn is the time from the start of one `games_db` to the
+start of the next; of it the stages' work is the time inside steps. Ticks: a graph with so many past materialisations of
+every asset and partition, one evaluation of all conditions. One JSON line each.
 """
 
 import argparse
@@ -15,38 +15,57 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from served import ROOT, dagster_dev, let_rest
 
+from benchmarks.running import running_cluster, times_to_start
+from benchmarks.served import ROOT, dagster_dev, let_rest
 from rr_assets import code_location
 from rr_assets.partitions import CONFIG_PARTITIONS
+from rr_engine.boards import Config
+from rr_engine.stages import pauses
 from rr_engine.vault import Vault
 
 LOOP = ("games_db", "npz_dataset", "checkpoint", "elo", "champion", "curriculum")
 CONFIG = "hex8_2p"
+_TINY = ROOT / "tests" / "data" / "tiny.toml"
 _TURN_S = 300  # seconds after which a turn is given up
 
 
-def measure_turns(turns: int) -> dict[str, Any]:
+def measure_turns(turns: int, *, cluster: bool) -> dict[str, Any]:
     """Let one config turn and take every turn apart."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        home = Path(folder)
-        shutil.copy(ROOT / "dagster_home" / "dagster.yaml", home)
-        vault = Vault.open(str(home / "vault"))
-        let_rest(vault, but=(CONFIG,))
-        tiny = str(ROOT / "tests" / "data" / "tiny.toml")
-        with dagster_dev(home, RR_SETTINGS=tiny), dg.DagsterInstance.from_config(folder) as instance:
-            _wait_for(instance, turns + 2)
-            rows = _turns(instance)[1 : turns + 1]  # the first compiles
+    with _cluster() if cluster else _alone() as instance:
+        _wait_for(instance, turns + 2)
+        rows = _turns(instance)[1 : turns + 1]  # the first compiles
     return {
+        "cluster": cluster,
         "turns": len(rows),
         **{f"{name}_s": round(statistics.median(row[name] for row in rows), 1) for name in rows[0]},
         "worst_overhead_s": round(max(row["overhead"] for row in rows), 1),
     }
+
+
+@contextmanager
+def _alone() -> Generator[dg.DagsterInstance]:
+    """One machine, whose loop turns by itself."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        shutil.copy(ROOT / "dagster_home" / "dagster.yaml", home)
+        let_rest(Vault.open(str(home / "vault")), but=(CONFIG,))
+        with dagster_dev(home, RR_SETTINGS=str(_TINY)), dg.DagsterInstance.from_config(folder) as instance:
+            yield instance
+
+
+@contextmanager
+def _cluster() -> Generator[dg.DagsterInstance]:
+    """A cluster of real servers on this machine, whose loop turns by itself."""
+    with running_cluster({"gpu1": "trainer"}, _TINY) as (running, _), running.joined():
+        pauses.resume(running.vault, Config.parse(CONFIG), "to be measured", by="hand")
+        yield running.instance
 
 
 def _games(instance: dg.DagsterInstance) -> list[float]:
@@ -95,12 +114,8 @@ def _turns(instance: dg.DagsterInstance) -> list[dict[str, float]]:
 
 def _until_they_ran(instance: dg.DagsterInstance, runs: Sequence[dg.RunRecord]) -> dict[str, float]:
     """Medians over runs: seconds in the queue, and from there to the first line of the run's own process."""
-    stats = [instance.get_run_stats(record.dagster_run.run_id) for record in runs]
-    stats = [stat for stat in stats if stat.enqueued_time and stat.launch_time and stat.start_time]
-    return {
-        "queued": statistics.median(stat.launch_time - stat.enqueued_time for stat in stats),
-        "started": statistics.median(stat.start_time - stat.launch_time for stat in stats),
-    }
+    queued, started = zip(*times_to_start(instance, runs), strict=True)
+    return {"queued": statistics.median(queued), "started": statistics.median(started)}
 
 
 def _covered(spans: list[tuple[float, float]]) -> float:
@@ -144,12 +159,13 @@ def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=5, help="0: leave them out")
+    parser.add_argument("--cluster", action="store_true", help="turns on a cluster")
     parser.add_argument("--generations", type=int, default=1000, help="0: leave the tick out")
     arguments = parser.parse_args()
     if arguments.generations:
         print(json.dumps(measure_tick(arguments.generations)), flush=True)
     if arguments.turns:
-        print(json.dumps(measure_turns(arguments.turns)), flush=True)
+        print(json.dumps(measure_turns(arguments.turns, cluster=arguments.cluster)), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from rr_assets.coordinator import UNDER_WAY, WORKER_TAG
 from rr_assets.nodes import Node
 from rr_engine.vault import Vault
 
-_LAUNCH = """mutation($asset: [String!]!, $tags: [ExecutionTag!]!) { launchPipelineExecution(executionParams: {
+_LAUNCH = """mutation($asset: [String!]!, $config: RunConfigData!, $tags: [ExecutionTag!]!) {
+    launchPipelineExecution(executionParams: {
     selector: {repositoryName: "__repository__", repositoryLocationName: "rr_assets", pipelineName: "__ASSET_JOB",
                assetSelection: [{path: $asset}]}
-    runConfigData: {}, mode: "default", executionMetadata: {tags: $tags}})
+    runConfigData: $config, mode: "default", executionMetadata: {tags: $tags}})
     { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
 
 
@@ -44,6 +45,16 @@ def running_cluster(workers: Mapping[str, str], settings: Path) -> Iterator[tupl
     finally:
         trial.down()
         shutil.rmtree(folder)
+
+
+def times_to_start(instance: dg.DagsterInstance, runs: Sequence[dg.RunRecord]) -> list[tuple[float, float]]:
+    """Of each run that has begun: seconds in the queue, and from there to the first line of its own process."""
+    stats = [instance.get_run_stats(record.dagster_run.run_id) for record in runs]
+    return [
+        (stat.launch_time - stat.enqueued_time, stat.start_time - stat.launch_time)
+        for stat in stats
+        if stat.enqueued_time and stat.launch_time and stat.start_time
+    ]
 
 
 class Running:
@@ -75,13 +86,21 @@ class Running:
             self.wait_served()
 
     def settle(self) -> None:
-        """Bring everybody back, let every config rest, and wait until no run is under way."""
+        """Bring everybody back, let every config rest, drop what is queued, and wait for what is under way."""
         let_rest(self.vault)
         for part in self.trial.processes():
             if part["statename"] not in ("RUNNING", "STARTING"):
                 self.trial.start(part["name"])
         self.wait(lambda: len(self.nodes()) == len(self.workers), 120)
-        self.wait(lambda: not self.instance.get_runs(dg.RunsFilter(statuses=list(UNDER_WAY))), 240)
+        self.wait(self._is_at_rest, 240)
+
+    def _is_at_rest(self) -> bool:
+        """Drop what is queued; says whether no run was under way."""
+        runs = self.instance.get_runs(dg.RunsFilter(statuses=list(UNDER_WAY)))
+        for run in runs:
+            if run.status is dg.DagsterRunStatus.QUEUED:
+                self.instance.run_coordinator.cancel_run(run.run_id)
+        return not runs
 
     @property
     def workers(self) -> list[str]:
@@ -95,10 +114,12 @@ class Running:
         launcher.forget()
         return list(launcher.nodes())
 
-    def launch(self, asset: str, config: str | None = None) -> str:
-        """Launch a run through the pages, as a person does; returns its id."""
+    def launch(self, asset: str, config: str | None = None, **overrides: Mapping[str, float]) -> str:
+        """Launch a run through the pages, as a person does, with other settings if they are named; returns its id."""
+        run_config = {"resources": {"settings": {"config": {"overrides": overrides}}}} if overrides else {}
         tags = [] if config is None else [{"key": "dagster/partition", "value": config}]
-        answer = ask(self.trial.pages, _LAUNCH, {"asset": [asset], "tags": tags})["launchPipelineExecution"]
+        variables = {"asset": [asset], "config": run_config, "tags": tags}
+        answer = ask(self.trial.pages, _LAUNCH, variables)["launchPipelineExecution"]
         assert answer["__typename"] == "LaunchRunSuccess", answer
         return str(answer["run"]["runId"])
 

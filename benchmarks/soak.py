@@ -10,6 +10,7 @@ exit status 1 unless all of it held.
 """
 
 import argparse
+import contextlib
 import json
 import random
 import re
@@ -25,7 +26,7 @@ from typing import Any
 
 import dagster as dg
 
-from benchmarks.running import Running, running_cluster
+from benchmarks.running import Running, running_cluster, times_to_start
 from benchmarks.tripwire import Tripwire
 from rr_assets.coordinator import LOST_TAG, UNDER_WAY, WORKER_TAG
 from rr_engine.boards import CONFIGS
@@ -60,7 +61,7 @@ class Soak:
         self._cluster, self._wire, self._rng = cluster, wire, rng
         self._shards: dict[str, Card] = {}  # by hash: all that were ever seen
         self._whole: set[str] = set()  # hashes of artefacts that were read back
-        self._began = time.time()
+        self._began = self._rested = time.time()
 
     def kill(self, kind: str) -> Kill:
         """Kill a process at the moment `kind` names."""
@@ -131,12 +132,17 @@ class Soak:
     def _names(self) -> set[str]:
         return {node.name.partition("@")[0] for node in self._cluster.nodes()}
 
+    def rest(self) -> None:
+        """Let what is under way end; what has not by then is told as stuck."""
+        self._rested = time.time()
+        with contextlib.suppress(AssertionError):
+            self._cluster.settle()
+
     def report(self) -> dict[str, Any]:
         """What happened, in numbers."""
         instance = self._cluster.instance
         records = [record for record in instance.get_run_records() if record.create_timestamp.timestamp() > self._began]
-        stats = [instance.get_run_stats(record.dagster_run.run_id) for record in records]
-        waits = sorted(s.start_time - s.launch_time for s in stats if s.start_time and s.launch_time)
+        waits = sorted(started for _, started in times_to_start(instance, records))
         by_status = Counter(record.dagster_run.status.value.lower() for record in records)
         return {
             "minutes": round((time.time() - self._began) / 60, 1),
@@ -156,7 +162,10 @@ class Soak:
             "misplaced": sum(_is_misplaced(record.dagster_run) for record in records),
             "two_at_once": self._two_at_once(records),
             "locked": self._locked(),
-            "stuck": len(instance.get_runs(dg.RunsFilter(statuses=list(UNDER_WAY)))),
+            "stuck": sum(
+                record.dagster_run.status in UNDER_WAY and record.create_timestamp.timestamp() < self._rested
+                for record in records
+            ),
         }
 
     def _resumed(self) -> int:
@@ -217,7 +226,7 @@ def shake(
     while (left := soak.waits_for()) and time.monotonic() < deadline:
         time.sleep(2)
     problems += [f"did not go on: {what}" for what in left]
-    cluster.settle()
+    soak.rest()
     problems += soak.look_through()
     return soak.report() | {"seed": seed, "problems": problems}
 

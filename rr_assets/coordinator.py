@@ -70,8 +70,10 @@ def run_tags(assets: set[str], partition: str | None) -> dict[str, str]:
 def priority_of(tags: Mapping[str, str], planned: float) -> int:
     """`dagster/priority` of a run with those tags: the plan's, from 0 to 1, in percent; a training comes before games.
 
-    One training follows a whole dataset, so games never starve.
+    One training follows a whole dataset, so games never starve. The plan comes before all: they wait for it.
     """
+    if writes_tag("selfplay_plan") in tags:
+        return 300
     return round(100 * planned) + (100 if tags[_KIND_TAG] == TRAINING else 0)
 
 
@@ -168,8 +170,8 @@ class TaggingRunCoordinator(QueuedRunCoordinator):
         nodes = self._instance.get_job_snapshot(run.job_snapshot_id).node_names if run.job_snapshot_id else ()
         config = run.tags.get(PARTITION_TAG)
         tags = run_tags(assets_of(run, nodes), config)
-        if config is not None and _PRIORITY_TAG not in run.tags:
-            tags[_PRIORITY_TAG] = str(priority_of(tags, self._planned(config)))
+        if _PRIORITY_TAG not in run.tags:
+            tags[_PRIORITY_TAG] = str(priority_of(tags, 0.0 if config is None else self._planned(config)))
         self._instance.add_run_tags(run.run_id, tags)
         return super().submit_run(context)
 

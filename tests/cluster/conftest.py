@@ -11,7 +11,7 @@ from benchmarks.tripwire import Tripwire
 from rr_assets.cluster.trial import HOW_TO_GET, missing_programs
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def _platform() -> Iterator[tuple[Running, Tripwire]]:
     if missing := missing_programs():
         told = f"left out, for this machine has no {', '.join(missing)}; to get them: {HOW_TO_GET}"

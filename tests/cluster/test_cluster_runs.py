@@ -1,22 +1,35 @@
 """Runs in a cluster: they land on workers that are there for them, and are noticed when their worker vanishes."""
 
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
 import dagster as dg
 
 from benchmarks.running import Running
-from benchmarks.soak import WORKERS
+from benchmarks.served import ROOT
+from benchmarks.soak import SETTINGS, WORKERS
 from rr_assets import liveness
 from rr_assets.coordinator import LOST_TAG, WORK_TAG, run_tags
 from rr_assets.nodes import code_version
 from rr_engine.boards import Config
-from rr_engine.stages.candidate import STATE_KIND
+from rr_engine.settings import load
+from rr_engine.stages import candidate
 
 HEX = Config.parse("hex8_2p")
 S = dg.DagsterRunStatus
+LONG = {"passes": 40, "patience": 40}
 TRAININGS = dg.RunsFilter(tags={WORK_TAG: f"training.{HEX.key}"})
 
 
 def test_cluster_says_who_works(cluster: Running) -> None:
-    told = {row["worker"].partition("@")[0]: row for row in liveness.nodes_table(cluster.instance)}
+    told = _workers(cluster)
     assert {name: row["role"] for name, row in told.items()} == WORKERS | {"cpu": "coordinator"}
     assert told["gpu1"]["takes"] == "training of 12 configs, selfplay of 12 configs"
     assert told["gpu3"]["takes"] == "selfplay of 12 configs"
@@ -24,18 +37,71 @@ def test_cluster_says_who_works(cluster: Running) -> None:
     assert {row["code"] for row in told.values()} == {code_version()}
 
 
-def test_cluster_training_goes_to_a_trainer_and_is_noticed_when_that_vanishes(cluster: Running) -> None:
+def test_cluster_run_waits_until_a_worker_with_this_code_is_alive(cluster: Running, tmp_path: Path) -> None:
+    for name in WORKERS:
+        cluster.trial.stop(name)
+    run = cluster.launch("games_db", HEX.key)
+    cluster.wait(lambda: _told_of(cluster, run) == f"run {run} queued: no worker of lane gpu is alive", 30)
+    with _worker_on_other_code(cluster, tmp_path):
+        cluster.wait(lambda: _told_of(cluster, run) == f"run {run} queued: all workers of lane gpu have other code", 60)
+        cluster.wait(lambda: _workers(cluster).get("other", {}).get("takes") == "nothing: it has other code", 30)
+        assert cluster.status(run) is S.QUEUED
+        cluster.trial.start("gpu3")
+        assert cluster.wait_ended(run) is S.SUCCESS
+        assert cluster.worker_of(run) == "gpu3"
+
+
+def _workers(cluster: Running) -> dict[str, dict[str, Any]]:
+    """What the page says of each worker."""
+    return {row["worker"].partition("@")[0]: row for row in liveness.nodes_table(cluster.instance)}
+
+
+def _told_of(cluster: Running, run: str) -> str:
+    """What the page says that games wait for, when it is this run."""
+    rows = liveness.table(cluster.instance, cluster.vault, load(SETTINGS), [HEX])
+    return next((row["waits_for"] for row in rows if run in row["waits_for"]), "")
+
+
+@contextmanager
+def _worker_on_other_code(cluster: Running, folder: Path) -> Iterator[None]:
+    """A worker of lane gpu whose copy of the project is not the coordinator's."""
+    for package in ("rr_assets", "rr_engine"):
+        shutil.copytree(ROOT / package, folder / package)
+    with (folder / "rr_engine" / "__init__.py").open("a") as file:
+        file.write("# later\n")
+    command = [sys.executable, "-c", "from rr_assets.cluster.worker import main; main()", "gpu", "--name", "other"]
+    environ = os.environ | {"PYTHONPATH": str(folder), "RR_NODE__ROLE": "selfplay", "OMP_NUM_THREADS": "1"}
+    with (folder / "log").open("w") as log:
+        worker = subprocess.Popen(
+            command, cwd=folder, env=environ, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        yield
+    finally:
+        os.killpg(worker.pid, signal.SIGKILL)
+        worker.wait()
+
+
+def test_cluster_lost_training_is_noticed_and_goes_on_from_its_state(cluster: Running) -> None:
     cluster.trial.stop("gpu2")
     for asset in ("games_db", "npz_dataset"):
         assert cluster.wait_ended(cluster.launch(asset, HEX.key)) is S.SUCCESS
-    cluster.wait(lambda: cluster.vault.cards(STATE_KIND, HEX.key), 60)  # the platform trains by itself
-    lost = cluster.instance.get_runs(TRAININGS)[0].run_id
-    assert cluster.worker_of(lost) == "gpu1"
-    assert cluster.run(lost).dagster_run.tags.items() >= run_tags({"checkpoint"}, HEX.key).items()
+    cluster.wait(lambda: cluster.vault.cards(candidate.KIND, HEX.key), 120)  # which the platform trains by itself
+    own = cluster.instance.get_runs(TRAININGS)[0]
+    assert own.tags.items() >= run_tags({"checkpoint"}, HEX.key).items()
+    assert cluster.worker_of(own.run_id) == "gpu1"  # gpu3 plays, and does not train
+    cluster.settle()
+    cluster.trial.stop("gpu2")
+    kept = len(cluster.vault.cards(candidate.STATE_KIND, HEX.key))
+    lost = cluster.launch("checkpoint", HEX.key, training=LONG)
+    cluster.wait(lambda: len(cluster.vault.cards(candidate.STATE_KIND, HEX.key)) > kept, 60)
     cluster.kill("gpu1")
     cluster.trial.stop("gpu1")
-    games = cluster.launch("games_db", "square8_2p")  # gpu3 plays, and does not train
+    games = cluster.launch("games_db", "square8_2p")
     assert cluster.wait_ended(games) is S.SUCCESS
     assert cluster.worker_of(games) == "gpu3"
     assert cluster.wait_ended(lost) is S.FAILURE
     assert LOST_TAG in cluster.run(lost).dagster_run.tags
+    cluster.trial.start("gpu1")
+    assert cluster.wait_ended(cluster.launch("checkpoint", HEX.key, training=LONG)) is S.SUCCESS
+    assert cluster.vault.cards(candidate.KIND, HEX.key)[-1].facts["resumed_at_step"] > 0

@@ -1,0 +1,1 @@
+"""Tests against real servers; a package, so that their cluster ends with the last of them."""
