@@ -127,7 +127,7 @@ def match(
     from rr_engine.settings import load
 
     chosen, settings = Config.parse(config), load()
-    one, other = (player(name, chosen, settings=settings) for name in (a, b))
+    one, other = (player(name, chosen, settings=settings, by_hand=True) for name in (a, b))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that programs end then too
     with closing(one, other), _Bars() as bars:
         result = play_match(
@@ -231,21 +231,13 @@ def sql(
     config: _ConfigKey = "hex8_2p",
 ) -> None:
     """Ask the games database of a config, for example: select "end", count(*) from games group by 1."""
-    import duckdb
-
     from rr_engine.boards import Config
-    from rr_engine.errors import DataError
+    from rr_engine.records.shard import ask
     from rr_engine.stages.games import KIND, open_games
     from rr_engine.vault import Vault
 
     vault = Vault.open()
-    connection = open_games(vault, vault.cards(KIND, Config.parse(config).key))
-    try:
-        answer = connection.sql(query)
-    except duckdb.Error as error:
-        said = str(error).partition("\nLINE ")[0]  # behind it the query stands once more
-        raise DataError(f"the query failed: {said}") from error
-    typer.echo(str(answer))
+    typer.echo(ask(open_games(vault, vault.cards(KIND, Config.parse(config).key)), query))
 
 
 @app.command()

@@ -32,7 +32,7 @@ def yardstick(
         for opponent in opponents:
             yield play_match(
                 player(YARDSTICK, config),
-                player(opponent, config),
+                player(opponent, config, by_hand=True),
                 config,
                 games=games,
                 opening_decisions=settings.opening_decisions,

@@ -1,8 +1,9 @@
 """Players: they choose moves for many games at once.
 
-    player(name, config, settings=, vault=) -> Player    raises PlayerError, which lists the names, for what is no name
+    player(name, config, settings=, vault=, by_hand=) -> Player    raises PlayerError, which lists the names, for others
         random  greedy  flat:PLAYOUTS  heuristic[:TEMPERATURE]  search:heuristic:SIMULATIONS  search:uniform:SIMULATIONS
         champion[:SIMULATIONS]  checkpoint:HASH[:SIMULATIONS]  file:PATH[:SIMULATIONS]  external:COMMAND
+                                               the last two by hand only: no card may name them
     Player.name, Player.digest                 the digest identifies its behaviour and is stored with its games
     Player.choose(Positions) -> Choice         Choice.moves [games]; Choice.policy [legal moves of all games] or None;
                                                Choice.forfeits: games it loses without a move (outside programs only)

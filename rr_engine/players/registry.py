@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rr_engine.boards import Config
-from rr_engine.errors import PlayerError
+from rr_engine.errors import DataError, PlayerError, shown
 from rr_engine.heuristic import HEURISTIC_HASH, code_digest
 from rr_engine.heuristic.evaluator import HeuristicEvaluator
 from rr_engine.players import stored
@@ -177,12 +177,27 @@ KINDS: Mapping[str, tuple[Maker, str]] = {  # kind -> its maker and how its name
 }
 
 
-def player(name: str, config: Config, *, settings: Settings | None = None, vault: Vault | None = None) -> Player:
+BY_HAND = ("file", "external")  # kinds that open files or start programs of this machine
+
+
+def player(
+    name: str,
+    config: Config,
+    *,
+    settings: Settings | None = None,
+    vault: Vault | None = None,
+    by_hand: bool = False,
+) -> Player:
     """The player called `name` for games of `config`; raises PlayerError, which lists the names, for any other.
 
-    Networks take `settings` and `vault`, by default those that the environment names.
+    Networks take `settings` and `vault`, by default those that the environment names. Unless the name was given
+    `by_hand`, on a command line, one of a kind in `BY_HAND` raises DataError: whoever writes a card must not choose
+    what runs on this machine.
     """
     kind, _, option = name.partition(":")
     if kind not in KINDS:
-        raise PlayerError(f"unknown player {name!r}: players are {', '.join(form for _, form in KINDS.values())}")
+        raise PlayerError(f"unknown player {shown(name)}: players are {', '.join(form for _, form in KINDS.values())}")
+    if kind in BY_HAND and not by_hand:
+        others = ", ".join(form for other, (_, form) in KINDS.items() if other not in BY_HAND)
+        raise DataError(f"player {shown(name)}: only a command line may name {kind}:; what is stored may name {others}")
     return KINDS[kind][0](Wanted(kind, option, config, settings, vault))

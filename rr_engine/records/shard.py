@@ -215,6 +215,13 @@ create view games as select game, config, seed, pie, swapped, players, player_ha
     winner, "end", ranks, terr, elim, markers, "out", turns from shards
 """
 
+_CLOSED = (
+    "set python_enable_replacements = false",
+    "set temp_directory = ''",
+    "set enable_external_access = false",
+    "set lock_configuration = true",
+)
+
 # The kinds and phases are those of kernels.layout, in order.
 _DECISIONS_VIEW = """
 create view decisions as select game, config, decision, seat, phase, kind, a, b, c, move, legal, recorded,
@@ -233,7 +240,10 @@ from (
 
 
 def open_views(paths: Iterable[Path]) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection in memory with the views `games` and `decisions` over the shards at `paths`."""
+    """A DuckDB connection in memory with the views `games` and `decisions` over the shards at `paths`.
+
+    What is asked through it can read these files and no others, and neither change that nor see Python's variables.
+    """
     import duckdb
 
     files = [str(path) for path in paths]
@@ -243,4 +253,24 @@ def open_views(paths: Iterable[Path]) -> duckdb.DuckDBPyConnection:
     connection.from_parquet(files).create_view("shards")
     connection.execute(_GAMES_VIEW)
     connection.execute(_DECISIONS_VIEW)
+    connection.execute("set allowed_paths = ?", [files])
+    for closed in _CLOSED:
+        connection.execute(closed)
     return connection
+
+
+def ask(connection: duckdb.DuckDBPyConnection, query: str) -> str:
+    """The answer to one SELECT as a table of text; raises DataError for any other statement, and for a query that fails.
+
+    A file that may be read could be written, too: COPY is no SELECT.
+    """
+    import duckdb
+
+    try:
+        statements = connection.extract_statements(query)
+        if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
+            raise DataError("a query is one SELECT; statements that change or copy something are refused")
+        return str(connection.sql(query))
+    except duckdb.Error as error:
+        said = str(error).partition("\nLINE ")[0]  # behind it the query stands once more
+        raise DataError(f"the query failed: {said}") from error

@@ -213,7 +213,8 @@ def selfplay_order(vault: Vault, config: Config, settings: Settings) -> Selfplay
             cheap_simulations=ordered.cheap_simulations * times,
         )
     if ordered.games == 0:
-        ordered = replace(ordered, games=row["games"] if row is not None and row["games"] else ordered.unplanned_games)
+        granted = 0 if row is None else min(row["games"], settings.plan.games)
+        ordered = replace(ordered, games=granted or ordered.unplanned_games)
     return ordered
 
 

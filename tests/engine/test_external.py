@@ -79,7 +79,7 @@ def example() -> str:
 
 def played(a: object, b: object, *, games: int = 4, key: str = "hex8_2p") -> MatchResult:
     config = Config.parse(key)
-    one, other = (player(agent, config) if isinstance(agent, str) else agent for agent in (a, b))
+    one, other = (player(agent, config, by_hand=True) if isinstance(agent, str) else agent for agent in (a, b))
     return play_match(one, other, config, games=games, opening_decisions=3, seed=5)
 
 
@@ -271,7 +271,7 @@ def test_a_dropped_game_leaves_the_others_alone():
 )
 def test_what_is_no_command_is_refused_at_once(name: str, reason: str):
     with pytest.raises(PlayerError, match=reason):
-        player(name, HEX)
+        player(name, HEX, by_hand=True)
 
 
 def test_a_program_needs_to_know_the_moves_and_its_files_tell_it_apart(make: Make):
@@ -281,7 +281,7 @@ def test_a_program_needs_to_know_the_moves_and_its_files_tell_it_apart(make: Mak
         one.choose(positions_of([Game("hex8_2p")]))
     path = Path(shlex.split(one.name)[-1])
     path.write_text("changed", encoding="utf-8")
-    assert player(one.name, HEX).digest != one.digest
+    assert player(one.name, HEX, by_hand=True).digest != one.digest
 
 
 def test_the_command_line_counts_forfeits(tmp_path: Path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rr_engine.boards import Config
-from rr_engine.errors import IllegalMoveError, PlayerError
+from rr_engine.errors import DataError, IllegalMoveError, PlayerError
 from rr_engine.game import Game
 from rr_engine.heuristic import HEURISTIC_HASH
 from rr_engine.players import KINDS, Positions, Table, best_moves, mixed, player
@@ -94,6 +94,12 @@ def test_players_are_told_apart():
 )
 def test_an_unknown_player_is_refused_with_the_names_there_are(name: str, reason: str):
     with pytest.raises(PlayerError, match=reason):
+        player(name, HEX, by_hand=True)
+
+
+@pytest.mark.parametrize("name", ["external:python -c pass", "external", "file:network.safetensors", "file:"])
+def test_only_a_command_line_names_programs_and_files(name: str):
+    with pytest.raises(DataError, match="only a command line may name .* may name random, greedy"):
         player(name, HEX)
 
 

@@ -156,3 +156,42 @@ def test_views_answer_questions(hex_records: list[GameRecord], tmp_path: Path) -
     )
     with pytest.raises(DataError, match="no shard to query"):
         shard.open_views([])
+
+
+@pytest.fixture(scope="module")
+def asked(hex_records, tmp_path_factory):
+    """A connection over one shard, and the folder with that shard and another file."""
+    folder = tmp_path_factory.mktemp("shards")
+    (folder / "one.parquet").write_bytes(shard.encode(hex_records))
+    (folder / "other.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    return shard.open_views([folder / "one.parquet"]), folder
+
+
+@pytest.mark.parametrize("query", ["select count(*) from games", "from decisions limit 1", "describe games"])
+def test_a_select_over_the_views_is_answered(asked, query):
+    assert "│" in shard.ask(asked[0], query)
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ("from '{}/other.csv'", "file system operations are disabled"),
+        ("from read_text('{}/*')", "file system operations are disabled"),
+        ("from query('from ''{}/other.csv''')", "file system operations are disabled"),
+        ("from hex_records", "does not exist"),
+        ("copy (select 1) to '{}/one.parquet'", "one SELECT"),
+        ("explain analyze copy (select 1) to '{}/new.csv'", "one SELECT"),
+        ("set enable_external_access = true", "one SELECT"),
+        ("attach '{}/new.db'", "one SELECT"),
+        ("load httpfs", "one SELECT"),
+        ("select 1; select 2", "one SELECT"),
+        ("", "one SELECT"),
+        ("nonsense", "the query failed: Parser Error"),
+    ],
+)
+def test_a_query_reaches_the_shards_and_nothing_else(asked, hex_records, query, says):
+    connection, folder = asked
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    with pytest.raises(DataError, match=says):
+        shard.ask(connection, query.format(folder))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

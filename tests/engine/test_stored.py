@@ -45,7 +45,7 @@ def test_one_checkpoint_plays_the_same_by_hash_pointer_and_file(vault: Vault, tm
     path = tmp_path / "a:b.safetensors"
     path.write_bytes(vault.get(card))
     names = (f"checkpoint:{card.sha256[:8]}", f"checkpoint:{card.sha256}:3", "champion", "champion:3", f"file:{path}:3")
-    agents = [player(name, HEX, settings=SETTINGS, vault=vault) for name in names]
+    agents = [player(name, HEX, settings=SETTINGS, vault=vault, by_hand=True) for name in names]
     assert [agent.name for agent in agents] == [f"checkpoint:{card.sha256[:12]}:3"] * 4 + [f"file:{path}:3"]
     assert len({agent.digest for agent in agents}) == 1
     positions = Table(HEX, np.arange(1, 9, dtype=np.uint64)).positions(1.0)
@@ -54,7 +54,8 @@ def test_one_checkpoint_plays_the_same_by_hash_pointer_and_file(vault: Vault, tm
     again = player(agents[0].name, HEX, vault=vault)
     assert again.digest == agents[0].digest
     others = [
-        player(name, HEX, settings=SETTINGS, vault=vault) for name in ("champion:0", "champion:4", f"file:{path}")
+        player(name, HEX, settings=SETTINGS, vault=vault, by_hand=True)
+        for name in ("champion:0", "champion:4", f"file:{path}")
     ]
     assert [agent.digest == agents[0].digest for agent in others] == [False, False, True]
 
@@ -89,10 +90,10 @@ def test_what_does_not_fit_or_is_damaged_is_refused(vault: Vault, tmp_path: Path
     path = tmp_path / "network.safetensors"
     path.write_bytes(network(HEX, 1))
     with pytest.raises(DataError, match="network.safetensors: checkpoint has config 'hex8_2p', 'square8_2p' is needed"):
-        player(f"file:{path}", SQUARE)
+        player(f"file:{path}", SQUARE, by_hand=True)
     path.write_bytes(network(HEX, 1)[:-100])
     with pytest.raises(DataError, match="network.safetensors: not a readable checkpoint"):
-        player(f"file:{path}", HEX)
+        player(f"file:{path}", HEX, by_hand=True)
     card = kept(vault, HEX, 1)
     monkeypatch.setattr(checkpoints, "FEATURE_VERSION", 999)
     with pytest.raises(DataError, match="feature_version .*999 is needed"):
