@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
-from torch import Tensor
+from safetensors.torch import save
 
 from rr_engine.boards import Config
-from rr_engine.errors import DataError
+from rr_engine.errors import ConfigError, DataError, shown
 from rr_engine.nn.features import FEATURE_VERSION
 from rr_engine.nn.network import Network
-from rr_engine.settings import NetworkSettings
+from rr_engine.nn.tensors import read_tensors, require_finite, require_fit
+from rr_engine.settings import NetworkSettings, parse
 
 _KEY = "ringrift"
 
@@ -43,7 +41,7 @@ def untrained(config: Config, settings: NetworkSettings, *, seed: int) -> Checkp
 def save_checkpoint(checkpoint: Checkpoint) -> bytes:
     """The file of a checkpoint; raises DataError if a weight is not finite."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in checkpoint.network.state_dict().items()}
-    _require_finite(tensors)
+    require_finite(tensors, "checkpoint")
     header = {
         "config": checkpoint.config.key,
         "feature_version": FEATURE_VERSION,
@@ -54,35 +52,21 @@ def save_checkpoint(checkpoint: Checkpoint) -> bytes:
 
 def load_checkpoint(data: bytes, config: Config) -> Checkpoint:
     """The checkpoint in a file, for `config`; raises DataError if it is damaged or made for anything else."""
-    header, tensors = _read(data)
+    header, tensors = read_tensors(data, _KEY, "checkpoint")
     for name, wanted in (("config", config.key), ("feature_version", FEATURE_VERSION)):
         if header.get(name) != wanted:
-            raise DataError(f"checkpoint has {name} {header.get(name)!r}, {wanted!r} is needed")
-    _require_finite(tensors)
+            raise DataError(f"checkpoint has {name} {shown(header.get(name))}, {wanted!r} is needed")
+    what = f"checkpoint of {config.key}"
     try:
-        settings = NetworkSettings(**header["network"])
-        network = Network(settings)
-        network.load_state_dict(tensors, strict=True)
-    except (KeyError, TypeError, RuntimeError) as error:
-        what = " ".join(str(error).split())
-        raise DataError(f"checkpoint of {config.key} does not fit its own description: {what}") from error
+        settings = parse(NetworkSettings, header.get("network", {}))
+    except ConfigError as error:
+        raise DataError(f"{what} does not fit its own description: {error}") from error
+    weights = sum(tensor.numel() for tensor in tensors.values())
+    if settings.blocks > len(tensors) or settings.channels > weights:
+        raise DataError(f"{what} does not fit its own description: {settings} takes more weights than it has")
+    with torch.device("meta"):  # shapes only: nothing is allocated for what the file does not hold
+        require_fit(tensors, Network(settings).state_dict(), what)
+    network = Network(settings)
+    network.load_state_dict(tensors, strict=True)
     network.eval()
     return Checkpoint(config, settings, network)
-
-
-def _read(data: bytes) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    try:
-        length = int.from_bytes(data[:8], "little")
-        header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_KEY])
-        tensors = load(data)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"not a readable checkpoint: {error}") from error
-    if not isinstance(header, dict):
-        raise DataError("not a readable checkpoint: its description is no object")
-    return header, tensors
-
-
-def _require_finite(tensors: dict[str, Tensor]) -> None:
-    for name, tensor in tensors.items():
-        if not bool(torch.isfinite(tensor).all()):
-            raise DataError(f"weight {name} is not finite")

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rr_engine.boards import Config
-from rr_engine.errors import ConfigError, DataError
+from rr_engine.errors import ConfigError, DataError, shown
 from rr_engine.outcome import Outcome
 from rr_engine.records.record import GameRecord
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 _POLICY_SCALE = 65535
+_MOST_VALUES = 1 << 28  # of a shard: a hundred games of the largest board have some 20 million
 _LONG = ("moves", "phases", "seats", "recorded", "policy", "values")
 _NULLABLE = (("out", 1), ("values", 1))  # column and depth in its lists where a null says something
 _RESULT = ("winner", "end", "ranks", "terr", "elim", "markers", "out", "turns")
@@ -138,20 +139,38 @@ def _offsets(lengths: NDArray[Any]) -> NDArray[np.int32]:
 
 def decode(source: Path | bytes) -> list[GameRecord]:
     """The games of a shard; raises DataError if it is no shard of this schema version, or a game is not whole."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(io.BytesIO(source) if isinstance(source, bytes) else source)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise DataError(f"not a readable shard: {error}") from error
-    if not table.schema.equals(schema()):
-        raise DataError(f"not a shard of schema version {SCHEMA_VERSION}: its columns are {table.schema.names}")
+    table = _read_table(source)
     columns = {name: table.column(name).combine_chunks() for name in table.schema.names}
     if gaps := [name for name, column in columns.items() if not _is_complete(name, column)]:
         raise DataError(f"not a whole shard: a value is missing in {', '.join(gaps)}")
     rows = table.drop_columns(list(_LONG)).to_pylist()
     return [_record(row, {name: columns[name][index].values for name in _LONG}) for index, row in enumerate(rows)]
+
+
+def _read_table(source: Path | bytes) -> Any:
+    """The table of a shard, once what it declares of itself is neither foreign nor too large."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
+            if not file.schema_arrow.equals(schema()):
+                names = shown(", ".join(file.schema_arrow.names))
+                raise DataError(f"not a shard of schema version {SCHEMA_VERSION}: its columns are {names}")
+            if (values := _values_declared(file.metadata)) > _MOST_VALUES:
+                raise DataError(f"not a readable shard: it declares {values} values, {_MOST_VALUES} are allowed")
+            table = file.read(use_threads=False)
+            table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"not a readable shard: {' '.join(str(error).split())}") from error
+    return table
+
+
+def _values_declared(metadata: Any) -> int:
+    """Values of all columns; a few bytes may declare any number, since what repeats itself is written once."""
+    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+    counted = (group.column(place).num_values for group in groups for place in range(group.num_columns))
+    return max(metadata.num_rows, sum(counted))
 
 
 def _is_complete(name: str, column: Any) -> bool:
@@ -171,11 +190,15 @@ def _record(row: dict[str, Any], arrays: dict[str, Any]) -> GameRecord:
         config = Config.parse(row["config"])
     except ConfigError as error:
         raise DataError(f"game {row['game']}: {error}") from error
+    if not len(row["players"]) == len(row["player_hashes"]) == config.players:
+        raise DataError(f"game {row['game']} of {config.key} has not one player and hash for each seat")
+    if not 0 <= row["opening"] <= row["decisions"] or row["generation"] < -1:
+        raise DataError(f"game {row['game']} has an opening of {row['opening']}, generation {row['generation']}")
     if wrong := [name for name, array in arrays.items() if len(array) != row["decisions"]]:
         raise DataError(f"game {row['game']} has {row['decisions']} decisions, but not as many {', '.join(wrong)}")
     policy = arrays["policy"]
     legal = np.asarray(policy.value_lengths().to_numpy(zero_copy_only=False), np.int32)
-    return GameRecord(
+    record = GameRecord(
         config=config,
         seed=row["seed"],
         pie=row["pie"],
@@ -193,6 +216,9 @@ def _record(row: dict[str, Any], arrays: dict[str, Any]) -> GameRecord:
         values=_values(arrays["values"], config.players, row["game"]),
         outcome=_outcome(row),
     )
+    if record.digest != row["game"]:
+        raise DataError(f"game {shown(row['game'])} has the moves of game {record.digest}")
+    return record
 
 
 def _values(column: Any, seats: int, game: str) -> NDArray[np.float32]:
@@ -260,7 +286,7 @@ def open_views(paths: Iterable[Path]) -> duckdb.DuckDBPyConnection:
 
 
 def ask(connection: duckdb.DuckDBPyConnection, query: str) -> str:
-    """The answer to one SELECT as a table of text; raises DataError for any other statement, and for a query that fails.
+    """The answer to one SELECT as a table of text; raises DataError for any other statement and for one that fails.
 
     A file that may be read could be written, too: COPY is no SELECT.
     """

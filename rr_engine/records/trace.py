@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from rr_engine.boards import Config
-from rr_engine.errors import EngineError, TraceError, shown
+from rr_engine.errors import DataError, EngineError, TraceError, shown
 from rr_engine.game import Game
 from rr_engine.outcome import Outcome
+from rr_engine.reading import parse_json
 
 _GAME_KEYS = ("id", "b", "n", "swap", "k", "m", "sh", "lh", "ln", "fh", "res")
 _POSITION_KEYS = ("name", "b", "n", "text", "acted", "legal", "next")
 _RESULT_KEYS = ("win", "end", "ranks", "terr", "elim", "mark", "out", "turns")
 _HASH_LENGTH = 16
 _LONGEST_NAME = 80
+_LONGEST_LINE = 1 << 24  # characters; those of the largest boards have some 50,000
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,9 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
     number = 0
     try:
         with opener(path, "rt", encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
+            for number, line in enumerate(iter(lambda: lines.readline(_LONGEST_LINE), ""), 1):
+                if len(line) == _LONGEST_LINE:
+                    raise TraceError(f"{path} line {number}: a trace has less than {_LONGEST_LINE} characters")
                 if line.strip():
                     yield _checked(_parsed(line, path, number), path, number)
     except FileNotFoundError:
@@ -125,9 +129,9 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 
 def _parsed(line: str, path: Path, number: int) -> Any:
     try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as error:  # ValueError: no JSON, or a number longer than Python reads
-        raise TraceError(f"{path} line {number}: no JSON: {error}") from error
+        return parse_json(line)
+    except DataError as error:
+        raise TraceError(f"{path} line {number}: {error}") from error
 
 
 def _checked(record: Any, path: Path, number: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from rr_engine.settings import CurriculumSettings
@@ -41,7 +41,8 @@ class CurriculumState:
     @classmethod
     def from_facts(cls, facts: Mapping[str, Any]) -> CurriculumState:
         """The inverse of `facts`."""
-        return cls(**{key: value for key, value in facts.items() if key != "opponent"})
+        names = {field.name for field in fields(cls)}
+        return cls(**{key: value for key, value in facts.items() if key in names})
 
 
 @dataclass(frozen=True)

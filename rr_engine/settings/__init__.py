@@ -4,7 +4,7 @@ The sections are plain dataclasses, so importing them needs the standard library
 keys, types and ranges. Values built in code are trusted, but for the order of their bounds.
 """
 
-from rr_engine.settings.loading import FILE_VARIABLE, load
+from rr_engine.settings.loading import FILE_VARIABLE, load, parse
 from rr_engine.settings.sections import (
     AlertSettings,
     CrashSettings,
@@ -49,4 +49,5 @@ __all__ = [
     "TrainingSettings",
     "VaultSettings",
     "load",
+    "parse",
 ]

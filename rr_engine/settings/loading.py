@@ -7,9 +7,10 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
-from rr_engine.errors import ConfigError, shown
+from rr_engine.errors import ConfigError, DataError, shown
+from rr_engine.reading import parse_json
 from rr_engine.settings.sections import Settings
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 FILE_VARIABLE = "RR_SETTINGS"
 _VARIABLE = re.compile(r"RR_(.*?)__(.*)")
+_LONGEST_KEY = 80
+
+Parsed = TypeVar("Parsed")
 
 
 def load(
@@ -31,8 +35,6 @@ def load(
     `RR_SETTINGS`, else none. Raises `ConfigError` naming key, value and what is allowed; also for a variable of that
     form that names no section.
     """
-    from pydantic import TypeAdapter, ValidationError
-
     environ = os.environ if environ is None else environ
     if path is None and environ.get(FILE_VARIABLE):
         path = Path(environ[FILE_VARIABLE])
@@ -40,11 +42,20 @@ def load(
     for layer in (_from_file(path) if path else {}, _from_environment(environ), overrides or {}):
         for section, values in layer.items():
             merged[section] = _over(merged.get(section), values)
+    return parse(Settings, merged)
+
+
+def parse(kind: type[Parsed], values: Mapping[str, Any]) -> Parsed:
+    """Settings, or a section of them, from a table; raises `ConfigError` as `load` does."""
+    from pydantic import TypeAdapter, ValidationError
+
     try:
         # Through JSON, where strict types still let a table become a section and a list a tuple.
-        return TypeAdapter(Settings).validate_json(json.dumps(merged, default=str), strict=True)
+        return TypeAdapter(kind).validate_json(json.dumps(values, default=str), strict=True)
     except ValidationError as error:
-        raise ConfigError("; ".join(_complaint(detail) for detail in error.errors())) from error
+        raise ConfigError("; ".join(_complaint(detail, kind) for detail in error.errors())) from error
+    except (ValueError, RecursionError) as error:  # a number or nesting that not even Python writes
+        raise ConfigError(f"settings cannot be read: {error}") from error
 
 
 def _over(below: Any, values: Any) -> Any:
@@ -76,15 +87,16 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:
 
 def _json_or_text(text: str) -> object:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):  # no JSON, or more of it than Python reads
+        return parse_json(text)
+    except DataError:  # no JSON, or more of it than anybody should write
         return text
 
 
-def _complaint(detail: "ErrorDetails") -> str:
+def _complaint(detail: "ErrorDetails", kind: Any) -> str:
     place = [str(part) for part in detail["loc"]]
     key, value = ".".join(place), detail["input"]
-    kind: Any = Settings
+    if not key.isprintable() or len(key) > _LONGEST_KEY:
+        key = shown(key)
     for part in place:
         if not is_dataclass(kind):
             break  # inside a table, which is told as a whole

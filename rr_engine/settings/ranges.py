@@ -11,9 +11,12 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 
+_LARGEST = 2**63  # what is longer has no room in an array, and the longest whole numbers not even in a float
+
+
 @dataclass(frozen=True)
 class Between:
-    """The range of a number, both ends allowed; without `high` it is open, yet never infinite."""
+    """The range of a number, both ends allowed; without `high` it is open, yet 64 bits hold it."""
 
     low: float
     high: float | None = None
@@ -23,7 +26,12 @@ class Between:
 
     def check(self, value: float) -> float:
         """Return `value` if it is finite and in range; raises ValueError, to which pydantic adds the key."""
-        if math.isfinite(value) and self.low <= value and (self.high is None or value <= self.high):
+        if (
+            (isinstance(value, int) or math.isfinite(value))
+            and abs(value) < _LARGEST
+            and self.low <= value
+            and (self.high is None or value <= self.high)
+        ):
             return value
         raise ValueError(f"must be {self}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,9 +16,11 @@ from rr_engine.boards import Config
 from rr_engine.errors import DataError
 from rr_engine.players import Player
 from rr_engine.players.stored import SHOWN_DIGITS
+from rr_engine.reading import parse_json
 from rr_engine.selfplay.curriculum import ANCHORS
 from rr_engine.settings import MatchSettings, RegressionSettings
-from rr_engine.vault import Card, Vault
+from rr_engine.vault import Card, Vault, facts
+from rr_engine.vault.backends import RECORD_BYTES
 
 MATCHES_KIND = "matches"
 RATINGS_KIND = "ratings"
@@ -133,7 +134,17 @@ def standing_of(vault: Vault, config: Config, sha256: str) -> Mapping[str, Any] 
 
 def _newest_ratings(vault: Vault, config: Config) -> Sequence[Mapping[str, Any]]:
     cards = vault.cards(RATINGS_KIND, config.key)
-    return json.loads(vault.get(cards[-1])) if cards else []
+    return ratings_in(vault, cards[-1]) if cards else []
+
+
+def ratings_in(vault: Vault, card: Card) -> list[dict[str, Any]]:
+    """The rows of stored ratings; raises DataError for anything else."""
+    try:
+        rows = parse_json(vault.get(card, RECORD_BYTES))
+    except DataError as error:
+        raise DataError(f"{card.name} holds no ratings: {error}") from error
+    facts.check(RATINGS_KIND, {"rows": rows}, card.name)
+    return facts.known({"rows": rows}, card.name)["rows"]
 
 
 def _standing(ratings: Sequence[Mapping[str, Any]], sha256: str) -> Mapping[str, Any] | None:

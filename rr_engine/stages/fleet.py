@@ -22,6 +22,7 @@ from rr_engine.stages import dataset, evaluations, games, pauses
 from rr_engine.stages.curriculum import curriculum_of
 from rr_engine.stages.dataset import hours_since
 from rr_engine.vault import Card, Vault
+from rr_engine.vault.facts import known
 
 ALL = "all"  # in place of a config
 PLAN_KIND = "plan"
@@ -192,8 +193,8 @@ def newest_plan(vault: Vault) -> Mapping[str, Mapping[str, Any]]:
 
 
 def plan_rows(card: Card) -> Mapping[str, Mapping[str, Any]]:
-    """The rows of a plan by config."""
-    return {row["config"]: row for row in card.facts["rows"]}
+    """The rows of a plan by config; asking for one that it lacks raises DataError."""
+    return known({row["config"]: row for row in card.facts["rows"]}, card.place)
 
 
 def selfplay_order(vault: Vault, config: Config, settings: Settings) -> SelfplaySettings:

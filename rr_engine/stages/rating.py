@@ -14,8 +14,10 @@ from rr_engine.arena import MatchResult, PlayedGame, play_match
 from rr_engine.arena.gate import Ruling, is_varied, sequential_test
 from rr_engine.arena.regression import Regression
 from rr_engine.boards import Config
+from rr_engine.errors import DataError
 from rr_engine.players import Player, player
 from rr_engine.players.stored import champion_of, match_player
+from rr_engine.reading import parse_json, unpacked
 from rr_engine.selfplay.curriculum import ANCHORS, is_mastered
 from rr_engine.settings import MatchSettings, RegressionSettings, Settings
 from rr_engine.stages.candidate import newest_candidate
@@ -32,12 +34,14 @@ from rr_engine.stages.evaluations import (
     is_of,
     newest_matches,
     predecessor_of,
+    ratings_in,
     ratings_of,
     regression_of,
 )
 from rr_engine.vault import Card, Vault
 
 SCHEMA_VERSION = 2
+_GAMES_BYTES = 1 << 28  # of an evaluation's games as JSON, at most
 SEARCH_ANCHOR = "search:heuristic:64"  # frozen too, but slow: met by those who may become champion
 
 
@@ -226,17 +230,26 @@ def check_rating(vault: Vault, config: Config, settings: MatchSettings) -> tuple
     if not ratings or card.sha256 not in ratings[-1].parents:
         problems.append("the newest ratings were not made from the newest matches")
     else:
-        vault.get(ratings[-1])
-    games = json.loads(gzip.decompress(vault.get(card)))
+        ratings_in(vault, ratings[-1])
+    games = _moves_in(vault, card)
     for name, result in card.facts["results"].items():
-        distinct = len({tuple(game["moves"]) for game in games[name]})
-        if len(games[name]) != result["games"] or distinct != result["distinct"]:
+        played = games.get(name, [])
+        if len(played) != result["games"] or len(set(played)) != result["distinct"]:
             problems.append(f"{name}: the stored games are not those of the result")
         if not is_varied(result, seats=config.players, min_distinct=settings.min_distinct):
             problems.append(f"{name}: only {result['distinct']} of {result['games']} games differ from each other")
     if missing := [name for name in ANCHORS if name not in games]:
         problems.append(f"no match against {', '.join(missing)}")
     return {"candidate": card.facts["candidate"], "games": card.rows}, problems
+
+
+def _moves_in(vault: Vault, card: Card) -> dict[str, list[tuple[int, ...]]]:
+    """The moves of every game of an evaluation, by match; raises DataError where its artefact holds something else."""
+    try:
+        matches = parse_json(unpacked(vault.get(card), _GAMES_BYTES))
+        return {name: [tuple(map(int, game["moves"])) for game in played] for name, played in matches.items()}
+    except (DataError, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise DataError(f"{card.name} holds no games of matches: {error}") from error
 
 
 def check_regression(vault: Vault, config: Config, settings: RegressionSettings) -> tuple[dict[str, Any], list[str]]:

@@ -13,6 +13,7 @@ from rr_engine.boards import Board
 from rr_engine.errors import TrainingError
 from rr_engine.nn.network import Network
 from rr_engine.nn.precision import fast_dtype
+from rr_engine.nn.tensors import require_fit
 from rr_engine.settings import NetworkSettings, TrainingSettings
 from rr_engine.training.batches import Sample
 from rr_engine.training.loss import Losses, losses
@@ -112,7 +113,9 @@ class Learner:
         return {f"{part}.{name}": tensor for part, tensors in parts.items() for name, tensor in tensors.items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
-        """Be again what `tensors` told."""
+        """Be again what `tensors` told; raises DataError where they are those of another network."""
+        for part, module in (("model", self.model), ("average", self.average)):
+            require_fit(under(part, tensors), module.state_dict(), f"{part} of a training state")
         self.model.load_state_dict(under("model", tensors), strict=True)
         self.average.load_state_dict(under("average", tensors), strict=True)
         restore_optimizer(self.model, self._optimizer, under("optimizer", tensors))

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
-from rr_engine.errors import DataError
+from rr_engine.errors import DataError, shown
+from rr_engine.nn.tensors import read_tensors, require_finite, require_fit
 
 STATE_VERSION = 2
 _KEY = "ringrift_training"
@@ -33,9 +33,7 @@ class TrainingState:
 
 def save_state(state: TrainingState) -> bytes:
     """The file of a state; raises DataError if a number in it is not finite."""
-    for name, tensor in state.tensors.items():
-        if not bool(torch.isfinite(tensor).all()):
-            raise DataError(f"training state: {name} is not finite")
+    require_finite(state.tensors, "training state")
     header = {"version": STATE_VERSION, "setup": state.setup, "facts": state.facts}
     tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.tensors.items()}
     return save(tensors, {_KEY: json.dumps(header, sort_keys=True, allow_nan=False)})
@@ -43,17 +41,14 @@ def save_state(state: TrainingState) -> bytes:
 
 def load_state(data: bytes, setup: str) -> TrainingState:
     """The state in a file; raises DataError if it is damaged or belongs to another run than `setup`."""
-    try:
-        length = int.from_bytes(data[:8], "little")
-        header = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_KEY])
-        tensors = load(data)
-        version, found, facts = header["version"], header["setup"], header["facts"]
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"not a readable training state: {error}") from error
+    header, tensors = read_tensors(data, _KEY, "training state")
+    version, found, facts = header.get("version"), header.get("setup"), header.get("facts")
     if version != STATE_VERSION:
-        raise DataError(f"training state has version {version}, {STATE_VERSION} is needed")
+        raise DataError(f"training state has version {shown(version)}, {STATE_VERSION} is needed")
     if found != setup:
-        raise DataError(f"training state belongs to another run: {found}, not {setup}")
+        raise DataError(f"training state belongs to another run: {shown(found)}, not {setup}")
+    if not isinstance(facts, Mapping):
+        raise DataError("not a readable training state: it does not say where the run stands")
     return TrainingState(setup, tensors, facts)
 
 
@@ -72,7 +67,13 @@ def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dic
 
 
 def restore_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Give the optimizer back what `optimizer_tensors` told."""
+    """Give the optimizer back what `optimizer_tensors` told; raises DataError where that is not of these weights."""
+    wanted: dict[str, Tensor] = {}
+    for name, weight in model.named_parameters():
+        step = torch.zeros(())
+        wanted |= {f"{name}.step": step, f"{name}.exp_avg": weight, f"{name}.exp_avg_sq": weight}
+    if tensors:
+        require_fit(tensors, wanted, "optimizer of a training state")
     for name, weight in model.named_parameters():
         for slot, value in under(name, tensors).items():
             kept = value if value.dim() == 0 else torch.empty_like(weight).copy_(value)

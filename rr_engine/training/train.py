@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rr_engine.errors import TrainingError
+from rr_engine.errors import DataError, TrainingError, shown
 from rr_engine.nn.checkpoint import Checkpoint
 from rr_engine.nn.network import Network
+from rr_engine.nn.tensors import require_fit
 from rr_engine.players.workers import CORES
 from rr_engine.settings import NetworkSettings, TrainingSettings
 from rr_engine.training import symmetry
@@ -190,10 +192,35 @@ class _Run:
             self._listeners.on_state(save_state(TrainingState(self.setup, tensors, facts)), self._step)
 
     def restore(self, state: TrainingState) -> None:
-        """Go on where `state` was taken."""
+        """Go on where `state` was taken; raises DataError where that is no place in this run."""
+        stand = _standing(state.facts)
+        if not 0 <= stand.step <= self._plan.steps or stand.samples < 0:
+            raise DataError(f"training state is of step {stand.step}, this run has {self._plan.steps}")
         self._learner.restore(state.tensors)
         self.best = under("best", state.tensors)
-        self._step = state.facts["step"]
-        self._samples = state.facts["samples"]
-        self._sums = np.array(state.facts["sums"])
-        self.epochs = [Epoch(**epoch) for epoch in state.facts["epochs"]]
+        if self.best or stand.epochs:
+            require_fit(self.best, self._learner.average.state_dict(), "best of a training state")
+        self._step, self._samples = stand.step, stand.samples
+        self._sums = np.array(stand.sums)
+        self.epochs = list(stand.epochs)
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """What a state says in numbers."""
+
+    step: int
+    samples: int
+    sums: tuple[float, float, float, float]
+    epochs: tuple[Epoch, ...]
+
+
+def _standing(facts: Mapping[str, Any]) -> _Standing:
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(_Standing).validate_json(json.dumps(facts), strict=True)
+    except ValidationError as error:
+        detail = error.errors(include_url=False)[0]
+        place = ".".join(map(str, detail["loc"]))
+        raise DataError(f"training state: {place} = {shown(detail['input'])} is refused: {detail['msg']}") from error

@@ -36,29 +36,33 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from psutil import virtual_memory
 
 from rr_engine.boards import Config
-from rr_engine.errors import ConfigError, DataError
+from rr_engine.errors import ConfigError, DataError, shown
 from rr_engine.kernels.encode import MOVE_CELLS, MOVE_FACTS, MOVE_KINDS, NUMBERS, PLANES, encode_game
 from rr_engine.kernels.layout import COLLAPSED, MAX_SEATS, SCRATCH, SWAP
 from rr_engine.nn.features import FEATURE_VERSION, Encoded, desk
 from rr_engine.records.record import GameRecord
 from rr_engine.settings import DatasetSettings
 from rr_engine.state import new_state
+from rr_engine.training.npz import ArrayFile
 
 SCHEMA_VERSION = 2
 _VERSIONS = {"schema_version": SCHEMA_VERSION, "feature_version": FEATURE_VERSION}
+_ANY = Config("hex8", 2)  # whose arrays have the names of all
 _SCORES = 2  # eliminated rings and territory
 _LIGHTEST = 1  # level of deflate
 _BYTES_PER_CELL, _BYTES = 40, 930  # of a sample in memory, about: legal moves, too, grow with the board
+
+_Declared = tuple[tuple[int, ...], np.dtype[Any]]  # shape and type of an array
 
 
 @dataclass(frozen=True)
@@ -265,52 +269,48 @@ def save_window(window: Window) -> bytes:
 
 def load_window(source: Path | bytes) -> Window:
     """Read an NPZ file and check it as `check_window` does; raises DataError for anything else."""
-    arrays = _read(source)
-    try:
-        config = Config.parse(str(arrays.pop("config")))
-    except ConfigError as error:
-        raise DataError(f"not a dataset of this engine: {error}") from error
-    for name in _VERSIONS:
-        del arrays[name]
-    window = _assembled(config, arrays)
+    names = ("games", *_shapes(_ANY, 0, 0, 0))
+    with ArrayFile(source, {*_VERSIONS, "config", *names}, most=virtual_memory().total) as file:
+        config = _config_of(file)
+        declared = {name: (array.shape, array.dtype) for name, array in file.declared.items()}
+        if problems := _shape_problems(config, declared):
+            raise DataError(f"dataset of {config.key}: {'; '.join(problems)}")
+        window = _assembled(config, {name: file.read(name) for name in names})
     if problems := check_window(window):
         raise DataError(f"dataset of {window.config.key}: {'; '.join(problems)}")
     return window
 
 
-def _read(source: Path | bytes) -> dict[str, NDArray[Any]]:
-    """All arrays of a file of this schema and feature version."""
-    wanted = {*_VERSIONS, "config", "games", *_shapes(Config("hex8", 2), 0, 0, 0)}
+def _config_of(file: ArrayFile) -> Config:
+    """Whose dataset a file is; raises DataError unless it is of this schema and feature version."""
+    if wrong := [name for name in ("config", *_VERSIONS) if file.declared[name].shape != ()]:
+        raise DataError(f"not a dataset: {', '.join(wrong)} must be single values")
+    for name, version in _VERSIONS.items():
+        if (found := file.read(name).item()) != version:
+            raise DataError(
+                f"dataset has {name} {shown(found)}, this engine reads {version}: build it anew from its games"
+            )
     try:
-        with np.load(io.BytesIO(source) if isinstance(source, bytes) else source, allow_pickle=False) as file:
-            for name, version in _VERSIONS.items():
-                if name in file.files and (file[name].shape != () or int(file[name]) != version):
-                    raise DataError(
-                        f"dataset has {name} {file[name]}, this engine reads {version}: build it anew from its games"
-                    )
-            if set(file.files) != wanted:
-                differing = ", ".join(sorted(set(file.files) ^ wanted))
-                raise DataError(f"not a dataset: arrays differ from the schema by {differing}")
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, KeyError, AttributeError) as error:
-        raise DataError(f"not a readable dataset: {error}") from error
+        return Config.parse(str(file.read("config")))
+    except ConfigError as error:
+        raise DataError(f"not a dataset of this engine: {error}") from error
 
 
 def check_window(window: Window) -> list[str]:
     """What is wrong with a window, one sentence each; empty when it keeps the schema and every value is in range."""
-    return _shape_problems(window) or _move_problems(window) or _value_problems(window)
+    declared = {name: (array.shape, array.dtype) for name, array in _arrays_of(window).items()}
+    return _shape_problems(window.config, declared) or _move_problems(window) or _value_problems(window)
 
 
-def _shape_problems(window: Window) -> list[str]:
-    arrays = _arrays_of(window)
-    problems: list[str] = []
-    for name, (shape, kind) in _shapes(
-        window.config, len(window.seats), len(window.encoded.move_kinds), len(window.games)
-    ).items():
-        array = arrays[name]
-        if array.shape != shape or array.dtype != np.dtype(kind):
-            problems.append(f"{name} is {array.dtype} {array.shape}, must be {kind} {shape}")
-    return problems
+def _shape_problems(config: Config, declared: Mapping[str, _Declared]) -> list[str]:
+    counted = [declared[name][0] for name in ("seats", "move_kinds", "games")]
+    if any(len(shape) != 1 for shape in counted) or declared["games"][1].kind != "U":
+        return ["seats, move_kinds and games must be lists, games of texts"]
+    return [
+        f"{name} is {declared[name][1]} {declared[name][0]}, must be {kind} {shape}"
+        for name, (shape, kind) in _shapes(config, *(shape[0] for shape in counted)).items()
+        if declared[name] != (shape, np.dtype(kind))
+    ]
 
 
 def _move_problems(window: Window) -> list[str]:

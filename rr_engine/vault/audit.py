@@ -7,7 +7,7 @@ The bytes of a parent may be retired; then a record beside its card says so.
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from rr_engine.errors import VaultError
+from rr_engine.errors import DataError, VaultError
 from rr_engine.vault.backends import Backend, Digest, digest_of
 from rr_engine.vault.card import CLAIM_KIND, Card, Claim, Pointer, Record, Retirement, decode
 from rr_engine.vault.index import Folder, Index
@@ -161,5 +161,5 @@ class _FolderAudit:
         self.digests[name] = digest_of(data)
         try:
             return decode(kind, data, place=place)
-        except VaultError as error:
+        except (VaultError, DataError) as error:
             return str(error)

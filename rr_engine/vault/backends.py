@@ -3,19 +3,25 @@
 A name is a relative path with `/`. A file appears whole or not at all, and is on the medium before its name is.
 """
 
+import errno
 import hashlib
 import os
 import shutil
+import stat
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 from uuid import uuid4
 
-from rr_engine.errors import VaultError
+from rr_engine.errors import VaultError, shown
+from rr_engine.vault.names import is_inside
 
 Digest = tuple[str, int]  # SHA-256 in hex, size in bytes
 
+RECORD_BYTES = 1 << 24  # of a card, pointer, claim or node, at most
+ARTEFACT_BYTES = 1 << 32  # of an artefact that is read into memory, at most
 _BLOCK = 1 << 20  # bytes of a file in memory at once
 
 
@@ -42,8 +48,8 @@ class Backend(Protocol):
         """
         ...
 
-    def read(self, name: str) -> bytes | None:
-        """All bytes at `name`, or None if nothing is there."""
+    def read(self, name: str, most: int = RECORD_BYTES) -> bytes | None:
+        """All bytes at `name`, or None if nothing is there; raises `VaultError` if there are more than `most`."""
         ...
 
     def read_all(self, names: Sequence[str]) -> list[bytes | None]:
@@ -75,6 +81,11 @@ class Backend(Protocol):
         ...
 
 
+def too_long(place: str, most: int) -> VaultError:
+    """The error of a file with more bytes than its reader takes."""
+    return VaultError(f"{place} has more than the {most} bytes that it may have")
+
+
 def digest_of(source: Path | bytes) -> Digest:
     """SHA-256 and size of bytes, or of a file without holding it in memory."""
     if isinstance(source, bytes):
@@ -91,7 +102,9 @@ class LocalBackend:
         self.url = str(root)
 
     def path(self, name: str) -> Path:
-        """Where `name` lies, or would lie."""
+        """Where `name` lies, or would lie; raises `VaultError` for a name that leads out of the folder."""
+        if not is_inside(name):
+            raise VaultError(f"{shown(name)} names nothing in {self.url}: a name is a relative path without `..`")
         return self.root / name
 
     def write(self, name: str, source: Path | bytes | Iterator[bytes], digest: Digest) -> None:
@@ -110,12 +123,16 @@ class LocalBackend:
                 return False
         return True
 
-    def read(self, name: str) -> bytes | None:
+    def read(self, name: str, most: int = RECORD_BYTES) -> bytes | None:
         with self._told(name):
             try:
-                return self.path(name).read_bytes()
+                with self._open(name) as file:
+                    data = file.read(most + 1)
             except FileNotFoundError:
                 return None
+        if len(data) > most:
+            raise too_long(f"{self.url}/{name}", most)
+        return data
 
     def read_all(self, names: Sequence[str]) -> list[bytes | None]:
         return [self.read(name) for name in names]
@@ -123,14 +140,15 @@ class LocalBackend:
     def blocks(self, name: str) -> Iterator[bytes] | None:
         with self._told(name):
             try:
-                return self._rest_of(self.path(name).open("rb"), name)
+                return self._rest_of(self._open(name), name)
             except FileNotFoundError:
                 return None
 
     def digest(self, name: str) -> Digest | None:
         with self._told(name):
             try:
-                return digest_of(self.path(name))
+                with self._open(name) as file:
+                    return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
             except FileNotFoundError:
                 return None
 
@@ -173,7 +191,15 @@ class LocalBackend:
         told = ((name, self.found(name)) for name in sorted(names))
         return {name: found for name, found in told if found is not None}
 
-    def _rest_of(self, file: BinaryIO, name: str) -> Iterator[bytes]:
+    def _open(self, name: str) -> BufferedReader:
+        """A file to read; raises OSError for what has no end or nobody writes: a device, a pipe."""
+        descriptor = os.open(self.path(name), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "it is no file")
+        return os.fdopen(descriptor, "rb")
+
+    def _rest_of(self, file: BufferedReader, name: str) -> Iterator[bytes]:
         with file, self._told(name):
             while block := file.read(_BLOCK):
                 yield block

@@ -4,12 +4,15 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from rr_engine.errors import VaultError, shown
+from rr_engine.errors import DataError, VaultError, shown
+from rr_engine.reading import parse_json
+from rr_engine.vault import facts as told
 from rr_engine.vault.names import CARD_SUFFIX, RETIRED_SUFFIX, Role, named
 
 if TYPE_CHECKING:
@@ -61,8 +64,9 @@ class Card(_Strict):
             raise VaultError(f"suffix {self.suffix} is that of the vault's own records; an artefact needs another")
         for parent in self.parents:
             _check("parent", parent, _SHA256)
-        if min(self.size, self.rows, self.schema_version, self.edition) < 0:
-            raise VaultError(f"size, rows, schema_version and edition of {self.name} must be at least 0")
+        if not all(0 <= count < 2**63 for count in (self.size, self.rows, self.schema_version, self.edition)):
+            raise VaultError(f"size, rows, schema_version and edition of {self.name} must be at least 0, of 63 bits")
+        _check_moment(self.created)
 
     @property
     def digest(self) -> tuple[str, int]:
@@ -97,6 +101,7 @@ class Pointer(_Strict):
     def __post_init__(self) -> None:
         check_place(self.kind, self.config, self.sha256)
         _check_number(self.number)
+        _check_moment(self.created)
 
     @property
     def place(self) -> str:
@@ -125,6 +130,7 @@ class Claim(_Strict):
     def __post_init__(self) -> None:
         check_place(self.FOLDER, self.config)
         _check_number(self.number)
+        _check_moment(self.created)
         if not 0 <= self.start < self.stop:
             raise VaultError(f"claim of {self.config} from {self.start} to {self.stop}: it must hold a seed, from 0 on")
 
@@ -200,7 +206,9 @@ def numbered_place(folder: str, config: str, number: int) -> str:
 
 
 def encode(record: AnyRecord) -> bytes:
-    """JSON of a record; facts that JSON cannot say (NaN, arrays) raise `VaultError`."""
+    """JSON of a record; facts JSON cannot say (NaN, arrays) raise `VaultError`, others than declared `DataError`."""
+    if isinstance(record, Card | Pointer | Claim):
+        told.check(_kind_of(record), record.facts, record.place)
     try:
         return json.dumps(vars(record), indent=1, sort_keys=True, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
@@ -208,15 +216,22 @@ def encode(record: AnyRecord) -> bytes:
 
 
 def decode(kind: type[Record], data: bytes, *, place: str) -> Record:
-    """Read the record found at `place`; raises `VaultError` if it is damaged or belongs elsewhere."""
+    """Read the record found at `place`; raises `VaultError` if it is damaged or belongs elsewhere.
+
+    Raises `DataError` where a fact is not what `facts` declares.
+    """
     from pydantic import ValidationError
 
     try:
+        parse_json(data)  # refuses what pydantic reads in silence, such as a key that stands twice
         record: Record = _reader(kind).validate_json(data, strict=True)
-    except (ValidationError, VaultError) as error:
+    except (ValidationError, VaultError, DataError) as error:
         raise VaultError(f"{place} is not a {kind.__name__.lower()}: {error}") from error
     if record.place != place:
         raise VaultError(f"{place} describes {record.place}; it must lie there")
+    if isinstance(record, Card | Pointer | Claim):
+        told.check(_kind_of(record), record.facts, place)
+        return replace(record, facts=told.known(record.facts, place))
     return record
 
 
@@ -245,6 +260,19 @@ def _reader(kind: type[AnyRecord]) -> "TypeAdapter[Any]":
 def _check(what: str, text: str, pattern: re.Pattern[str]) -> None:
     if not pattern.fullmatch(text):
         raise VaultError(f"{what} {shown(text)} names nothing in a vault; it must match {pattern.pattern}")
+
+
+def _kind_of(record: Card | Pointer | Claim) -> str:
+    return record.kind if isinstance(record, Card) else record.FOLDER
+
+
+def _check_moment(text: str) -> None:
+    try:
+        utc = datetime.fromisoformat(text).utcoffset() == timedelta(0)
+    except ValueError:
+        utc = False
+    if not utc:
+        raise VaultError(f"created {shown(text)} is no time in UTC; it must be as 2030-01-31T23:59:59.000000+00:00")
 
 
 def _check_number(number: int) -> None:

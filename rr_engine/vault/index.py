@@ -9,14 +9,13 @@ no root loses what an earlier one held, however many write at once.
 """
 
 import gzip
-import io
-import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from rr_engine.errors import IndexDamageError, VaultError
-from rr_engine.vault.backends import Backend, digest_of
+from rr_engine.errors import DataError, IndexDamageError, VaultError
+from rr_engine.reading import unpacked
+from rr_engine.vault.backends import RECORD_BYTES, Backend, digest_of
 from rr_engine.vault.card import INDEX_SCHEMA, ROOT_KIND, TREE_KIND, Root, check_place, decode, encode, is_word
 from rr_engine.vault.merkle import EMPTY, Leaf, Node, Trie, hash_of
 from rr_engine.vault.merkle import decode as decode_node
@@ -26,7 +25,6 @@ from rr_engine.vault.names import Role, named
 INDEX_KINDS = (TREE_KIND, ROOT_KIND)
 NODE_SUFFIX = ".json.gz"
 _ROOTS_KEPT = 3  # the newest: who has just listed them may still read one
-_NODE_BYTES = 1 << 26  # of a node, at most: what claims to be larger is none
 
 
 class Folder(NamedTuple):
@@ -164,8 +162,8 @@ class Index:
         if data is None:
             return None
         try:
-            node = decode_node(_unpacked(data))
-        except VaultError:
+            node = decode_node(unpacked(data, RECORD_BYTES))
+        except (VaultError, DataError):
             return None
         names = node.entries if isinstance(node, Leaf) else ()
         if hash_of(node) != sha256 or any(named(name) is None for name in names):
@@ -197,15 +195,3 @@ def node_place(folder: Folder, sha256: str) -> str:
 
 def _root_place(folder: Folder, number: int) -> str:
     return f"{ROOT_KIND}/{folder}/{number:08d}.json"
-
-
-def _unpacked(data: bytes) -> bytes:
-    """What gzip holds; raises VaultError if that is damaged or more than a node can be."""
-    try:
-        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
-            text = file.read(_NODE_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise VaultError(f"not a node of a Merkle tree: {error}") from error
-    if len(text) > _NODE_BYTES:
-        raise VaultError(f"not a node of a Merkle tree: it has more than {_NODE_BYTES} bytes")
-    return text

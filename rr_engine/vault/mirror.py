@@ -11,8 +11,8 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
-from rr_engine.errors import IndexDamageError, VaultError
-from rr_engine.vault.backends import digest_of
+from rr_engine.errors import DataError, IndexDamageError, VaultError
+from rr_engine.vault.backends import ARTEFACT_BYTES, digest_of
 from rr_engine.vault.card import (
     CLAIM_KIND,
     POINTER_KIND,
@@ -179,7 +179,7 @@ class _Copying:
             return self._cannot(f"{place} is not what it was when it was indexed: it is damaged")
         try:
             record = decode(_kind_of(folder, said.role), data, place=place)
-        except VaultError as error:
+        except (VaultError, DataError) as error:
             return self._cannot(str(error))
         return self._may_follow(record) and self._create(place, data)
 
@@ -209,7 +209,7 @@ class _Copying:
     def _source_of(self, place: str) -> Path | bytes | None:
         """The bytes of an artefact, or the file that has them; None if it is missing."""
         if self._source.local is None:
-            return self._source.backend.read(place)
+            return self._source.backend.read(place, ARTEFACT_BYTES)
         path = self._source.local.path(place)
         return path if path.is_file() else None
 

@@ -44,6 +44,11 @@ def named(name: str) -> Named | None:
     return None
 
 
+def is_inside(name: str) -> bool:
+    """Whether a relative path stays below where it begins; the empty one is that place itself."""
+    return "\0" not in name and not name.startswith("/") and ".." not in name.split("/")
+
+
 def is_leftover(name: str) -> bool:
     """Whether the last part of a name is one of a write that died."""
     return _LEFTOVER.fullmatch(name) is not None

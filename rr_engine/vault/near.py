@@ -5,6 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
+from rr_engine.vault.names import is_inside
+
 
 class NearRecords:
     """Small files, each kept for the mark by which its store tells one content from another (S3: the ETag).
@@ -17,6 +19,8 @@ class NearRecords:
 
     def find(self, name: str, mark: str) -> bytes | None:
         """What is kept at `name` for `mark`, or None."""
+        if not is_inside(name):
+            return None
         try:
             seal, _, data = (self._folder / name).read_bytes().partition(b"\n")
         except OSError:
@@ -25,6 +29,8 @@ class NearRecords:
 
     def keep(self, name: str, mark: str, data: bytes) -> None:
         """Keep `data` for later processes. It is not flushed, and a disk that takes no more costs time only."""
+        if not is_inside(name):
+            return
         path = self._folder / name
         aside = path.with_name(f".{uuid4().hex}.tmp")
         with suppress(OSError):

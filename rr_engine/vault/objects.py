@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from rr_engine.errors import EngineError, TransferError, VaultError
 from rr_engine.settings import VaultSettings
-from rr_engine.vault.backends import Digest, Found, digest_of
+from rr_engine.vault.backends import RECORD_BYTES, Digest, Found, digest_of, too_long
 from rr_engine.vault.near import NearRecords
 from rr_engine.vault.pace import pace_of
 
@@ -68,9 +68,16 @@ class ObjectBackend:
             self.write(name, data, digest)  # the name is ours: what arrived damaged is put right
         return True
 
-    def read(self, name: str) -> bytes | None:
+    def read(self, name: str, most: int = RECORD_BYTES) -> bytes | None:
         blocks = self.blocks(name)
-        return None if blocks is None else b"".join(blocks)
+        if blocks is None:
+            return None
+        data = bytearray()
+        for block in blocks:
+            data += block
+            if len(data) > most:
+                raise too_long(f"{self.url}/{name}", most)
+        return bytes(data)
 
     def read_all(self, names: Sequence[str]) -> list[bytes | None]:
         return list(side_by_side(self._read_record, names, at_once=self._settings.at_once))

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from rr_engine.errors import DiskFullError, RetiredError, VaultError
 from rr_engine.settings import VaultSettings
-from rr_engine.vault.backends import Backend, Digest, LocalBackend, digest_of
+from rr_engine.vault.backends import ARTEFACT_BYTES, Backend, Digest, LocalBackend, digest_of, too_long
 from rr_engine.vault.capacity import Capacity, Level, capacity_of
 from rr_engine.vault.card import (
     CLAIM_KIND,
@@ -148,11 +148,13 @@ class Vault:
             card = replace(card, edition=card.edition + 1)
         return decode(Card, encode(card), place=card.place)
 
-    def get(self, card: Card) -> bytes:
-        """The artefact's bytes; raises `VaultError` if they are missing or not what the card says.
+    def get(self, card: Card, most: int = ARTEFACT_BYTES) -> bytes:
+        """The artefact's bytes; raises `VaultError` if they are missing, not what the card says, or more than `most`.
 
         Bytes that were given up raise its child `RetiredError`.
         """
+        if card.size > most:
+            raise too_long(f"{self.url}/{card.name}", most)
         return b"".join(self._blocks(card))
 
     def path(self, card: Card) -> Path:
@@ -285,7 +287,8 @@ class Vault:
         total, size = hashlib.sha256(), 0
         for block in blocks:
             total.update(block)
-            size += len(block)
+            if (size := size + len(block)) > card.size:
+                raise too_long(f"{self.url}/{card.name}", card.size)
             yield block
         if (found := (total.hexdigest(), size)) != card.digest:
             raise self._mismatch(card, found)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from rr_engine.vault.backends import Backend, Digest, Found
+from rr_engine.vault.backends import RECORD_BYTES, Backend, Digest, Found
 from rr_engine.vault.card import ROOT_KIND, TREE_KIND
 from rr_engine.vault.names import Role, named
 
@@ -58,8 +58,8 @@ class CountedBackend:
         self._count(name, 2 * len(data))
         return self._backend.create(name, data)
 
-    def read(self, name: str) -> bytes | None:
-        data = self._backend.read(name)
+    def read(self, name: str, most: int = RECORD_BYTES) -> bytes | None:
+        data = self._backend.read(name, most)
         self._count(name, len(data or b""))
         return data
 
