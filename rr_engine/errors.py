@@ -7,6 +7,7 @@ caller asks `error.retryable` and never parses a message.
 from typing import ClassVar
 
 _SHOWN = 80  # characters of what was given
+_LINE = 300  # characters of somebody else's message
 _DIGITS = 19  # of a number, more than any that fits 64 bits
 
 
@@ -16,6 +17,11 @@ def shown(value: object) -> str:
         return f"a number of {value.bit_length()} bits"  # Python refuses to write the longest ones
     text = repr(value[: _SHOWN + 1]) if isinstance(value, str) else repr(value)
     return text if len(text) <= _SHOWN + 2 else f"{text[:_SHOWN]}..."
+
+
+def in_line(error: object) -> str:
+    """What an error of somebody else says, in one line."""
+    return " ".join(str(error).split())[:_LINE] or type(error).__name__
 
 
 class EngineError(Exception):

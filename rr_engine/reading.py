@@ -5,9 +5,14 @@ import io
 import json
 import math
 import zlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rr_engine.errors import DataError, shown
+from rr_engine.errors import DataError, in_line, shown
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+_SHOWN = 120  # characters of where something stands
 
 _NUMBERS = 2**64  # whole numbers lie between this and its negative: seeds have 64 bits, nothing has more
 
@@ -25,7 +30,15 @@ def parse_json(text: bytes | str) -> Any:
     except RecursionError as error:
         raise DataError("no JSON: it is nested too deeply") from error
     except ValueError as error:
-        raise DataError(f"no JSON: {error}") from error
+        raise DataError(f"no JSON: {in_line(error)}") from error
+
+
+def first_of(error: "ValidationError") -> str:
+    """The first thing that pydantic refuses, in one line."""
+    detail = error.errors(include_url=False)[0]
+    place, reason = ".".join(map(str, detail["loc"])), detail["msg"].removeprefix("Value error, ")
+    where = f"{place if place.isprintable() else shown(place)} = " if place else ""
+    return f"{where[:_SHOWN]}{shown(detail['input'])} is refused: {in_line(reason)}"
 
 
 def unpacked(data: bytes, most: int) -> bytes:

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
-from rr_engine.errors import DataError, shown
+from rr_engine.errors import DataError, in_line, shown
 from rr_engine.reading import parse_json
 
 _LENGTH = 8  # bytes that say how long the header is
@@ -27,7 +27,7 @@ def read_tensors(data: bytes, key: str, what: str) -> tuple[dict[str, Any], dict
         header = parse_json(parse_json(data[_LENGTH : _LENGTH + length])["__metadata__"][key])
         tensors = load(data)
     except (DataError, SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"not a readable {what}: {error}") from error
+        raise DataError(f"not a readable {what}: {in_line(error)}") from error
     if not isinstance(header, dict):
         raise DataError(f"not a readable {what}: its description is no object")
     require_finite(tensors, what)

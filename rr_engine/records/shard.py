@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rr_engine.boards import Config
-from rr_engine.errors import ConfigError, DataError, shown
+from rr_engine.errors import ConfigError, DataError, in_line, shown
 from rr_engine.outcome import Outcome
 from rr_engine.records.record import GameRecord
 
@@ -162,7 +162,7 @@ def _read_table(source: Path | bytes) -> Any:
             table = file.read(use_threads=False)
             table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"not a readable shard: {' '.join(str(error).split())}") from error
+        raise DataError(f"not a readable shard: {in_line(error)}") from error
     return table
 
 

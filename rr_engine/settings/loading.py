@@ -6,19 +6,23 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from datetime import date, time
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
-from rr_engine.errors import ConfigError, DataError, shown
+from rr_engine.errors import ConfigError, DataError, in_line, shown
 from rr_engine.reading import parse_json
 from rr_engine.settings.sections import Settings
 
 if TYPE_CHECKING:
+    from pydantic import TypeAdapter
     from pydantic_core import ErrorDetails
 
 FILE_VARIABLE = "RR_SETTINGS"
 _VARIABLE = re.compile(r"RR_(.*?)__(.*)")
 _LONGEST_KEY = 80
+_TOLD = 2  # faults in one message
 
 Parsed = TypeVar("Parsed")
 
@@ -47,19 +51,33 @@ def load(
 
 def parse(kind: type[Parsed], values: Mapping[str, Any]) -> Parsed:
     """Settings, or a section of them, from a table; raises `ConfigError` as `load` does."""
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     try:
         # Through JSON, where strict types still let a table become a section and a list a tuple.
-        return TypeAdapter(kind).validate_json(json.dumps(values, default=str), strict=True)
+        return _reader(kind).validate_json(json.dumps(values, default=_plain), strict=True)
     except ValidationError as error:
-        raise ConfigError("; ".join(_complaint(detail, kind) for detail in error.errors())) from error
+        details = error.errors()
+        more = [f"and {len(details) - _TOLD} more"] if len(details) > _TOLD else []
+        raise ConfigError("; ".join([*(_complaint(detail, kind) for detail in details[:_TOLD]), *more])) from error
     except (ValueError, RecursionError) as error:  # a number or nesting that not even Python writes
-        raise ConfigError(f"settings cannot be read: {error}") from error
+        raise ConfigError(f"settings cannot be read: {in_line(error)}") from error
+
+
+@cache
+def _reader(kind: type[Parsed]) -> "TypeAdapter[Parsed]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
 
 
 def _over(below: Any, values: Any) -> Any:
     return {**below, **values} if isinstance(below, Mapping) and isinstance(values, Mapping) else values
+
+
+def _plain(value: object) -> object:
+    """What JSON has no form for: a date of TOML is no text, and stays none."""
+    return {"date or time": str(value)} if isinstance(value, date | time) else str(value)
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -70,7 +88,7 @@ def _from_file(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"settings file {path} cannot be read: {error.strerror}; name a TOML file") from error
     except (ValueError, RecursionError) as error:  # ValueError: no TOML, no UTF-8, or a number longer than Python reads
-        raise ConfigError(f"settings file {path} is not TOML: {error}") from error
+        raise ConfigError(f"settings file {path} is not TOML: {in_line(error)}") from error
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, dict[str, Any]]:

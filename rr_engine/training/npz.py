@@ -19,7 +19,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rr_engine.errors import DataError
+from rr_engine.errors import DataError, in_line
 
 _SUFFIX = ".npy"
 _KINDS = "biufU"  # of the types that are read: truth, whole numbers, floats, texts
@@ -122,5 +122,4 @@ def _guarded(action: Any, argument: Any) -> Any:
     try:
         return action(argument)
     except _DAMAGE as error:
-        told = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DataError(f"not a readable dataset: {told}") from error
+        raise DataError(f"not a readable dataset: {in_line(error)}") from error

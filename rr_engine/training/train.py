@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rr_engine.errors import DataError, TrainingError, shown
+from rr_engine.errors import DataError, TrainingError
 from rr_engine.nn.checkpoint import Checkpoint
 from rr_engine.nn.network import Network
 from rr_engine.nn.tensors import require_fit
 from rr_engine.players.workers import CORES
+from rr_engine.reading import first_of
 from rr_engine.settings import NetworkSettings, TrainingSettings
 from rr_engine.training import symmetry
 from rr_engine.training.batches import sample
@@ -221,6 +222,4 @@ def _standing(facts: Mapping[str, Any]) -> _Standing:
     try:
         return TypeAdapter(_Standing).validate_json(json.dumps(facts), strict=True)
     except ValidationError as error:
-        detail = error.errors(include_url=False)[0]
-        place = ".".join(map(str, detail["loc"]))
-        raise DataError(f"training state: {place} = {shown(detail['input'])} is refused: {detail['msg']}") from error
+        raise DataError(f"training state: {first_of(error)}") from error

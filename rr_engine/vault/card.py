@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from rr_engine.errors import DataError, VaultError, shown
-from rr_engine.reading import parse_json
-from rr_engine.vault import facts as told
+from rr_engine.reading import first_of, parse_json
+from rr_engine.vault.facts import check, known
 from rr_engine.vault.names import CARD_SUFFIX, RETIRED_SUFFIX, Role, named
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def numbered_place(folder: str, config: str, number: int) -> str:
 def encode(record: AnyRecord) -> bytes:
     """JSON of a record; facts JSON cannot say (NaN, arrays) raise `VaultError`, others than declared `DataError`."""
     if isinstance(record, Card | Pointer | Claim):
-        told.check(_kind_of(record), record.facts, record.place)
+        check(_kind_of(record), record.facts, record.place)
     try:
         return json.dumps(vars(record), indent=1, sort_keys=True, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
@@ -226,12 +226,13 @@ def decode(kind: type[Record], data: bytes, *, place: str) -> Record:
         parse_json(data)  # refuses what pydantic reads in silence, such as a key that stands twice
         record: Record = _reader(kind).validate_json(data, strict=True)
     except (ValidationError, VaultError, DataError) as error:
-        raise VaultError(f"{place} is not a {kind.__name__.lower()}: {error}") from error
+        told = first_of(error) if isinstance(error, ValidationError) else error
+        raise VaultError(f"{place} is not a {kind.__name__.lower()}: {told}") from error
     if record.place != place:
         raise VaultError(f"{place} describes {record.place}; it must lie there")
     if isinstance(record, Card | Pointer | Claim):
-        told.check(_kind_of(record), record.facts, place)
-        return replace(record, facts=told.known(record.facts, place))
+        check(_kind_of(record), record.facts, place)
+        return replace(record, facts=known(record.facts, place))
     return record
 
 

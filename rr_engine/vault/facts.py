@@ -12,6 +12,7 @@ from annotated_types import Len
 from typing_extensions import TypedDict  # of `typing`, pydantic takes it from Python 3.12 on
 
 from rr_engine.errors import DataError, shown
+from rr_engine.reading import first_of
 from rr_engine.settings.ranges import Amount, Anchor, Between, Form, Share
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class _Quality(TypedDict, total=False):
 
 
 class _Games(TypedDict, total=False):
-    claim: Tally
+    claim: Generation  # -1: of no run
     player: str
     planned_share: Share
     usual_decisions: Amount
@@ -192,6 +193,7 @@ _BY_KIND: Mapping[str, Any] = {
     "champion": _Champion,
     "seeds": _Seeds,
 }
+DECLARED = frozenset(_BY_KIND)
 
 
 class Facts(dict[str, Any]):
@@ -220,9 +222,7 @@ def check(kind: str, facts: Mapping[str, Any], place: str) -> None:
     try:
         _reader(kind).validate_python(facts, strict=True)
     except ValidationError as error:
-        detail = error.errors(include_url=False)[0]
-        name, reason = ".".join(map(str, detail["loc"])), detail["msg"].removeprefix("Value error, ")
-        raise DataError(f"{place}: fact {name} = {shown(detail['input'])} is refused: {reason}") from error
+        raise DataError(f"{place}: fact {first_of(error)}") from error
     for name, result in facts.get("results", {}).items() if kind == "matches" else ():
         if max(result.get("wins", 0), result.get("distinct", 0)) > result.get("games", 0):
             raise DataError(f"{place}: fact results.{name} counts more wins or different games than games")
