@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from rr_engine.errors import DataError, IndexDamageError, VaultError
+from rr_engine.errors import DataError, IndexDamageError, TransferError, VaultError
 from rr_engine.reading import unpacked
 from rr_engine.vault.backends import RECORD_BYTES, Backend, digest_of
 from rr_engine.vault.card import INDEX_SCHEMA, ROOT_KIND, TREE_KIND, Root, check_place, decode, encode, is_word
@@ -54,7 +54,8 @@ class Index:
         numbers: dict[Folder, list[int]] = {}
         for name in self._backend.walk(ROOT_KIND):
             _, *folder, last = name.split("/")
-            if (said := named(last)) is not None and said.role is Role.NUMBERED and len(folder) == 2:
+            words = len(folder) == 2 and all(map(is_word, folder))
+            if words and (said := named(last)) is not None and said.role is Role.NUMBERED:
                 numbers.setdefault(Folder(*folder), []).append(said.number)
         found = {folder: self._readable(folder, sorted(known)) for folder, known in numbers.items()}
         return {folder: root for folder, root in found.items() if root is not None}
@@ -65,20 +66,22 @@ class Index:
 
     def stored(self, folder: Folder, root: str) -> Trie:
         """The tree as it is kept; reading a node that is missing or damaged raises IndexDamageError."""
-        return Trie(root, self._strict(folder))
+        return Trie(root, self._fetching(folder))
 
     def listed(self, folder: Folder, *, root: str = EMPTY, thorough: bool = False) -> Trie:
         """The tree of what lies in the folder now. Only files that the tree of `root` does not name are read.
 
-        Nothing is written. `thorough` reads all nodes of that tree, to make anew those that are missing or damaged.
+        Nothing is written. Where a node on the way is missing or damaged, nothing of that tree is believed, and all
+        is read and made anew. `thorough` looks at every node of it for that.
         """
-        lenient = self._lenient(folder)
-        known = Trie(root, lenient)
         names = [name for name in self._backend.names(str(folder)) if named(name) is not None]
-        added, removed = known.compared(names, thorough=thorough)
-        digests = self._digests(folder, sorted(added))
-        changed = known.updated(digests, removed) if digests or removed else known
-        return Trie(changed.root, self._strict(folder), changed.new)
+        known = self.stored(folder, root)
+        try:
+            added, removed = known.compared(names, thorough=thorough)
+            digests = self._digests(folder, sorted(added))
+            return known.updated(digests, removed) if digests or removed else known
+        except IndexDamageError:
+            return self.stored(folder, EMPTY).updated(self._digests(folder, sorted(names)))
 
     def refresh(self, folder: Folder, *, thorough: bool = False) -> str:
         """List the folder and publish the root of its tree, which is returned."""
@@ -93,7 +96,7 @@ class Index:
     def add(self, folder: Folder, entries: Mapping[str, str]) -> str:
         """Publish the newest root with `entries` added, which must be durable; it is returned.
 
-        Nothing is listed, unless there is no root that can be read. Raises IndexDamageError.
+        Nothing is listed, unless there is no tree that can be read.
         """
         check_place(*folder)
         while True:
@@ -101,7 +104,10 @@ class Index:
             before = self._readable(folder, numbers)
             if before is None:
                 return self.refresh(folder)
-            trie = self.stored(folder, before.root).updated(entries)
+            try:
+                trie = self.stored(folder, before.root).updated(entries)
+            except IndexDamageError:
+                return self.refresh(folder)
             if self._publish(folder, trie, before, number=numbers[-1] + 1):
                 return trie.root
 
@@ -135,13 +141,14 @@ class Index:
         """The newest of some roots that is whole and of this schema: an older one is only out of date."""
         for number in reversed(sorted(numbers)):
             place = _root_place(folder, number)
-            if (data := self._backend.read(place)) is None:
-                continue
             try:
-                root = decode(Root, data, place=place)
+                data = self._backend.read(place)
+                root = None if data is None else decode(Root, data, place=place)
+            except TransferError:
+                raise
             except VaultError:  # damaged, and the one before it serves
                 continue
-            if root.schema_version == INDEX_SCHEMA:
+            if root is not None and root.schema_version == INDEX_SCHEMA:
                 return root
         return None
 
@@ -158,12 +165,14 @@ class Index:
         place = node_place(folder, sha256)
         if place in self._seen:
             return self._seen[place]
-        data = self._backend.read(place)
-        if data is None:
-            return None
         try:
-            node = decode_node(unpacked(data, RECORD_BYTES))
+            data = self._backend.read(place)
+            node = None if data is None else decode_node(unpacked(data, RECORD_BYTES))
+        except TransferError:
+            raise
         except (VaultError, DataError):
+            return None
+        if node is None:
             return None
         names = node.entries if isinstance(node, Leaf) else ()
         if hash_of(node) != sha256 or any(named(name) is None for name in names):
@@ -171,7 +180,7 @@ class Index:
         self._seen[place] = node
         return node
 
-    def _strict(self, folder: Folder) -> Callable[[str], Node]:
+    def _fetching(self, folder: Folder) -> Callable[[str], Node]:
         def fetch(sha256: str) -> Node:
             node = self._node(folder, sha256)
             if node is None:
@@ -182,10 +191,6 @@ class Index:
             return node
 
         return fetch
-
-    def _lenient(self, folder: Folder) -> Callable[[str], Node]:
-        """As if nothing were below a node that is missing or damaged: then all that lies there is new."""
-        return lambda sha256: self._node(folder, sha256) or Leaf({})
 
 
 def node_place(folder: Folder, sha256: str) -> str:

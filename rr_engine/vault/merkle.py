@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, NamedTuple, TypeVar
 
-from rr_engine.errors import VaultError
+from rr_engine.errors import IndexDamageError, VaultError
 
 LEAF_STEMS = 32  # of a leaf, at most
 EMPTY = hashlib.sha256(b'{"leaf":{}}').hexdigest()  # the root of no entries
@@ -110,72 +110,84 @@ class Trie:
     fetch: Callable[[str], Node] = _missing  # by SHA-256; raises VaultError
     new: Mapping[str, Node] = field(default_factory=dict[str, Node])
 
-    def node(self, sha256: str, depth: int) -> Node:
-        """The node of that name, `depth` digits below the root; raises what `fetch` raises."""
-        if depth > _DEPTH:
-            raise VaultError(f"node {sha256} of a Merkle tree lies deeper than {_DEPTH} levels")
-        if sha256 == EMPTY:
-            return Leaf({})
-        return self.new[sha256] if sha256 in self.new else self.fetch(sha256)
+    def node(self, sha256: str, path: str = "", told: Child | None = None) -> Node:
+        """The node of that name, `path` digits below the root, where a branch has `told` that of it.
+
+        Raises what `fetch` raises, and IndexDamageError for a node that does not belong there: every entry below a
+        node lies on its path, and a branch sums up what is below it. So no tree can be longer than its entries, or hide
+        one by a sum that is none.
+        """
+        if len(path) > _DEPTH:
+            raise IndexDamageError(f"node {sha256} of a Merkle tree lies deeper than {_DEPTH} levels")
+        if sha256 in self.new:
+            return self.new[sha256]
+        node = Leaf({}) if sha256 == EMPTY else self.fetch(sha256)
+        astray = isinstance(node, Leaf) and not all(key_of(name).startswith(path) for name in node.entries)
+        if astray or (told is not None and _told_of(node, sha256) != told):
+            raise IndexDamageError(f"node {sha256} of a Merkle tree does not belong where it hangs, below {path!r}")
+        return node
 
     def entries(self) -> dict[str, str]:
         """All of them: name -> SHA-256. Reads every node."""
-        return dict(self.below(self.root, 0))
+        return dict(self.below(self.node(self.root), ""))
 
-    def below(self, sha256: str | None, depth: int) -> Iterator[tuple[str, str]]:
+    def below(self, node: Node | None, path: str) -> Iterator[tuple[str, str]]:
         """The entries below a node; none below None."""
-        if sha256 is None:
-            return
-        node = self.node(sha256, depth)
         if isinstance(node, Leaf):
             yield from node.entries.items()
-            return
-        for child in node.children.values():
-            yield from self.below(child.sha256, depth + 1)
+        elif node is not None:
+            for digit, child in node.children.items():
+                yield from self.below(self.node(child.sha256, path + digit, child), path + digit)
+
+    def child(self, told: Child | None, path: str) -> Node | None:
+        """The node that a branch tells of, None if it tells of none."""
+        return None if told is None else self.node(told.sha256, path, told)
 
     def nodes(self) -> set[str]:
         """The names of all nodes. Reads the branches only: what holds more stems than a leaf does is one."""
         found = {self.root}
-        level = [self.root]
-        depth = 0
+        level: list[tuple[str, str, Child | None]] = [(self.root, "", None)]
         while level:
-            branches = [node for sha256 in level if isinstance(node := self.node(sha256, depth), Branch)]
-            children = [child for branch in branches for child in branch.children.values()]
-            found |= {child.sha256 for child in children}
-            level, depth = [child.sha256 for child in children if child.stems > LEAF_STEMS], depth + 1
+            nodes = [(self.node(*place), place[1]) for place in level]
+            level = []
+            for node, path in nodes:
+                for digit, child in node.children.items() if isinstance(node, Branch) else ():
+                    if child.stems > LEAF_STEMS and child.sha256 not in found:
+                        level.append((child.sha256, path + digit, child))
+                    found.add(child.sha256)
         return found
 
     def compared(self, names: Iterable[str], *, thorough: bool = False) -> tuple[set[str], set[str]]:
         """(names that have no entry, entries that have no name). Reads only where they differ, else every node."""
         added, removed = set[str](), set[str]()
-        self._compare(self.root, _by_key(names), 0, (added, removed), thorough=thorough)
+        self._compare(self.node(self.root), _by_key(names), "", (added, removed), thorough=thorough)
         return added, removed
 
     def _compare(
-        self, sha256: str, names: Sequence["_Name"], depth: int, found: tuple[set[str], set[str]], *, thorough: bool
+        self, node: Node, names: Sequence["_Name"], path: str, found: tuple[set[str], set[str]], *, thorough: bool
     ) -> None:
-        node = self.node(sha256, depth)
         added, removed = found
         if isinstance(node, Leaf):
             listed = {name.name for name in names}
             added |= listed - node.entries.keys()
             removed |= node.entries.keys() - listed
             return
-        parts = dict(_parts(names, depth))
+        parts = dict(_parts(names, len(path)))
         for digit, part in parts.items():
             if digit not in node.children:
                 added |= {name.name for name in part}
         for digit, child in node.children.items():
             part = parts.get(digit, [])
             if thorough or _told(sum(name.weight for name in part)) != child.names:
-                self._compare(child.sha256, part, depth + 1, found, thorough=thorough)
+                below = self.node(child.sha256, path + digit, child)
+                self._compare(below, part, path + digit, found, thorough=thorough)
 
     def updated(self, added: Mapping[str, str], removed: Collection[str] = ()) -> "Trie":
         """The trie with entries added, or changed, and others removed. Reads only the nodes on their way."""
         changes = {name: None for name in removed} | dict(added)
         rows = sorted(_Row(key_of(name), name, digest) for name, digest in changes.items())
         maker = _Maker(self)
-        child = maker.changed(self.root, rows, 0)
+        child = maker.changed(self.node(self.root), rows, "")
         root = EMPTY if child is None else child.sha256
         return replace(self, root=root, new=_in_use(root, {**self.new, **maker.made}))
 
@@ -183,24 +195,22 @@ class Trie:
 def differences(a: Trie, b: Trie) -> Difference:
     """How two tries differ. Reads only nodes that are not in both."""
     found = Difference()
-    _differ((a, a.root), (b, b.root), 0, found)
+    if a.root != b.root:
+        _differ((a, a.node(a.root)), (b, b.node(b.root)), "", found)
     return found
 
 
-def _differ(a: tuple[Trie, str | None], b: tuple[Trie, str | None], depth: int, found: Difference) -> None:
+def _differ(a: tuple[Trie, Node | None], b: tuple[Trie, Node | None], path: str, found: Difference) -> None:
     """Add to `found` how what is below one node differs from what is below the other; None: nothing is."""
-    (one, sha256_a), (other, sha256_b) = a, b
-    if sha256_a == sha256_b:
+    (one, node_a), (other, node_b) = a, b
+    if isinstance(node_a, Branch) and isinstance(node_b, Branch):
+        for digit in sorted(node_a.children.keys() | node_b.children.keys()):
+            child_a, child_b = node_a.children.get(digit), node_b.children.get(digit)
+            if child_a is None or child_b is None or child_a.sha256 != child_b.sha256:
+                below = path + digit
+                _differ((one, one.child(child_a, below)), (other, other.child(child_b, below)), below, found)
         return
-    if sha256_a is not None and sha256_b is not None:
-        node_a, node_b = one.node(sha256_a, depth), other.node(sha256_b, depth)
-        if isinstance(node_a, Branch) and isinstance(node_b, Branch):
-            for digit in sorted(node_a.children.keys() | node_b.children.keys()):
-                below = (node.children.get(digit) for node in (node_a, node_b))
-                one_below, other_below = (None if child is None else child.sha256 for child in below)
-                _differ((one, one_below), (other, other_below), depth + 1, found)
-            return
-    in_a, in_b = dict(one.below(sha256_a, depth)), dict(other.below(sha256_b, depth))
+    in_a, in_b = dict(one.below(node_a, path)), dict(other.below(node_b, path))
     found.only_a.update({name: digest for name, digest in in_a.items() if name not in in_b})
     found.only_b.update({name: digest for name, digest in in_b.items() if name not in in_a})
     for name in in_a.keys() & in_b.keys():
@@ -230,24 +240,21 @@ class _Maker:
         self.made: dict[str, Node] = {}
         self._trie = trie
 
-    def changed(self, sha256: str | None, rows: Sequence[_Row], depth: int) -> Child | None:
-        """What takes the place of a node after some changes below it; None: nothing is left."""
-        node = Leaf({}) if sha256 is None else self._trie.node(sha256, depth)
-        if isinstance(node, Leaf):
-            entries = dict(node.entries) | {row.name: row.digest for row in rows}
-            return self._built({name: digest for name, digest in entries.items() if digest is not None}, depth)
+    def changed(self, node: Node | None, rows: Sequence[_Row], path: str) -> Child | None:
+        """What takes the place of a node after some changes below it; None: nothing is, or is left."""
+        if not isinstance(node, Branch):
+            entries = dict(node.entries if node else {}) | {row.name: row.digest for row in rows}
+            return self._built({name: digest for name, digest in entries.items() if digest is not None}, len(path))
         children = dict(node.children)
-        for digit, part in _parts(rows, depth):
-            before = children.pop(digit, None)
-            child = self.changed(None if before is None else before.sha256, part, depth + 1)
+        for digit, part in _parts(rows, len(path)):
+            before = self._trie.child(children.pop(digit, None), path + digit)
+            child = self.changed(before, part, path + digit)
             if child is not None:
                 children[digit] = child
         if sum(child.stems for child in children.values()) > LEAF_STEMS:
             return self._keep(Branch(children))
         made = Trie(EMPTY, self._trie.fetch, {**self._trie.new, **self.made})
-        return self._built(
-            {name: digest for child in children.values() for name, digest in made.below(child.sha256, depth + 1)}, depth
-        )
+        return self._built(dict(made.below(Branch(children), path)), len(path))
 
     def _built(self, entries: Mapping[str, str], depth: int) -> Child | None:
         """The node over some entries whose keys agree in their first `depth` digits."""
@@ -265,12 +272,7 @@ class _Maker:
     def _keep(self, node: Node) -> Child:
         sha256 = hash_of(node)
         self.made[sha256] = node
-        if isinstance(node, Leaf):
-            total = sum(_weight(name) for name in node.entries)
-            return Child(sha256, _told(total), len({_stem(name) for name in node.entries}))
-        children = node.children.values()
-        total = sum(int(child.names, 16) for child in children)
-        return Child(sha256, _told(total), sum(child.stems for child in children))
+        return _told_of(node, sha256)
 
 
 def _in_use(root: str, made: Mapping[str, Node]) -> dict[str, Node]:
@@ -295,6 +297,16 @@ def _parts(rows: Sequence[Keyed], depth: int) -> list[tuple[str, list[Keyed]]]:
     return [(digit, list(part)) for digit, part in groupby(rows, key=lambda row: row.key[depth])]
 
 
+def _told_of(node: Node, sha256: str) -> Child:
+    """What a branch says of a node."""
+    if isinstance(node, Leaf):
+        total = sum(_weight(name) for name in node.entries)
+        return Child(sha256, _told(total), len({_stem(name) for name in node.entries}))
+    children = node.children.values()
+    total = sum(int(child.names, 16) for child in children)
+    return Child(sha256, _told(total), sum(child.stems for child in children))
+
+
 def _weight(name: str) -> int:
     return int(hashlib.sha256(name.encode()).hexdigest()[:_SUM_DIGITS], 16)
 
@@ -315,6 +327,8 @@ def _leaf(stems: Any) -> Leaf:
     entries = {stem + rest: digest or stem for stem, rests in stems.items() for rest, digest in rests.items()}
     if not all(_is(digest, _SHA256) and "/" not in name for name, digest in entries.items()):
         raise ValueError
+    if len({_stem(name) for name in entries}) > LEAF_STEMS:
+        raise ValueError
     return Leaf(entries)
 
 
@@ -325,6 +339,8 @@ def _branch(children: Any) -> Branch:
             raise ValueError
         if type(child.stems) is not int or child.stems < 1:
             raise ValueError
+    if sum(child.stems for child in read.values()) <= LEAF_STEMS:
+        raise ValueError
     return Branch(read)
 
 

@@ -90,9 +90,9 @@ class TestRoots:
 class TestShape:
     def test_a_leaf_takes_so_many_stems_then_it_splits_and_grows_back_together(self):
         full = trie(shards(*range(LEAF_STEMS)))
-        assert isinstance(full.node(full.root, 0), Leaf)
+        assert isinstance(full.node(full.root), Leaf)
         more = full.updated(shard(LEAF_STEMS))
-        root = more.node(more.root, 0)
+        root = more.node(more.root)
         assert isinstance(root, Branch)
         assert sum(child.stems for child in root.children.values()) == LEAF_STEMS + 1
         assert more.updated({}, shard(LEAF_STEMS)).root == full.root
