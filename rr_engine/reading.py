@@ -48,6 +48,8 @@ def unpacked(data: bytes, most: int) -> bytes:
             content = file.read(most + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"not readable as gzip: {error}") from error
+    if not data:
+        raise DataError("not readable as gzip: it is empty")
     if len(content) > most:
         raise DataError(f"it unpacks to more than the {most} bytes that it may have")
     return content

@@ -178,7 +178,7 @@ class Trie:
                 added |= {name.name for name in part}
         for digit, child in node.children.items():
             part = parts.get(digit, [])
-            if thorough or _told(sum(name.weight for name in part)) != child.names:
+            if thorough or not part or _told(sum(name.weight for name in part)) != child.names:
                 below = self.node(child.sha256, path + digit, child)
                 self._compare(below, part, path + digit, found, thorough=thorough)
 
