@@ -13,16 +13,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rr_engine.arena.gate import judge
+from rr_engine.arena.rating import fit_ratings
 from rr_engine.boards import Config
 from rr_engine.errors import EngineError
 from rr_engine.nn import checkpoint as networks
 from rr_engine.players.stored import load as load_network
 from rr_engine.records import shard
 from rr_engine.records.record import check_replays
-from rr_engine.settings import NetworkSettings
-from rr_engine.stages import evaluations, games
+from rr_engine.selfplay.curriculum import CurriculumState
+from rr_engine.selfplay.idle import choose
+from rr_engine.settings import NetworkSettings, Settings
+from rr_engine.stages import candidate, curriculum, dataset, evaluations, fleet, games
 from rr_engine.training.state import TrainingState, load_state, save_state
-from rr_engine.training.window import build_window, load_window, save_window
+from rr_engine.training.window import build_window, check_window, load_window, save_window
 from rr_engine.vault import Card, Vault, merkle
 from rr_engine.vault.card import decode, encode
 from tests.engine import damage
@@ -52,10 +56,42 @@ def cards() -> Reader:
     def read(given: tuple[Any, bytes]) -> None:
         record, data = given
         found = decode(type(record), data, place=record.place)
-        said = json.loads(data)
+        said = json.loads(data, object_pairs_hook=_told_once, parse_constant=_no_number)
         assert json.loads(json.dumps(asdict(found))) == {**_defaults(found), **said}
+        if isinstance(found, Card):
+            USES.get(found.kind, str)(found)
 
     return Reader(3000, make, read)
+
+
+def _told_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    assert len(dict(pairs)) == len(pairs)
+    return dict(pairs)
+
+
+def _no_number(name: str) -> float:
+    raise AssertionError(f"{name} was read")
+
+
+SETTINGS = Settings()
+USES: dict[str, Callable[[Card], object]] = {  # what a stage does with the facts of a card: it may refuse, never fail
+    "games": lambda card: games._totals([card], HEX, 1.0),
+    "dataset": lambda card: (dataset.blocked(card, SETTINGS), dataset.unready(card.facts, SETTINGS.dataset)),
+    "checkpoint": candidate.check_losses,
+    "matches": lambda card: (
+        evaluations.is_sound(card, HEX, SETTINGS.match),
+        judge(card.facts["results"], champion_results={}, seats=2, gate=SETTINGS.gate, min_distinct=0.9),
+        fit_ratings(card.facts["results"].values(), seats=2),
+    ),
+    "curriculum": lambda card: curriculum.check_curriculum(
+        CurriculumState.from_facts(card.facts["state"]), SETTINGS.curriculum
+    ),
+    "plan": lambda card: (
+        fleet.check_plan(fleet.plan_rows(card), SETTINGS),
+        choose(fleet.plan_rows(card).values(), free_gb=9.0, needs_gb={}, usable=()),
+    ),
+    "pause": lambda card: f"{card.facts['paused']} {card.facts['reason']} {card.facts['by']}",
+}
 
 
 def _defaults(record: Any) -> dict[str, Any]:
@@ -129,7 +165,9 @@ def datasets(vault: Vault, records: list[Any]) -> Reader:
 
     def read(damaged: bytes) -> None:
         _refuses(lambda: load_window(vault.path(card)), place, damaged, whole)
-        again = save_window(load_window(damaged))
+        window = load_window(damaged)
+        assert check_window(window) == []
+        again = save_window(window)
         with np.load(io.BytesIO(damaged), allow_pickle=False) as said, np.load(io.BytesIO(again)) as found:
             assert all(np.array_equal(said[name], found[name], equal_nan=False) for name in found.files)
 
