@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 2
 _POLICY_SCALE = 65535
-_MOST_VALUES = 1 << 28  # of a shard: a hundred games of the largest board have some 20 million
+_MOST_BYTES = 1 << 29  # of a shard: a hundred games of the largest board have some 30 million
+_MOST_GAMES = 1 << 20
+_MOST_TOLD = 1 << 20  # of one text or list in what the file says of itself
 _LONG = ("moves", "phases", "seats", "recorded", "policy", "values")
 _NULLABLE = (("out", 1), ("values", 1))  # column and depth in its lists where a null says something
 _RESULT = ("winner", "end", "ranks", "terr", "elim", "markers", "out", "turns")
@@ -153,24 +155,23 @@ def _read_table(source: Path | bytes) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
+        size = len(source) if isinstance(source, bytes) else source.stat().st_size
+        if size > _MOST_BYTES:
+            raise DataError(f"not a readable shard: it has {size} bytes, {_MOST_BYTES} are allowed")
+        opened = io.BytesIO(source) if isinstance(source, bytes) else source
+        with pq.ParquetFile(
+            opened, thrift_string_size_limit=_MOST_TOLD, thrift_container_size_limit=_MOST_TOLD
+        ) as file:
             if not file.schema_arrow.equals(schema()):
                 names = shown(", ".join(file.schema_arrow.names))
                 raise DataError(f"not a shard of schema version {SCHEMA_VERSION}: its columns are {names}")
-            if (values := _values_declared(file.metadata)) > _MOST_VALUES:
-                raise DataError(f"not a readable shard: it declares {values} values, {_MOST_VALUES} are allowed")
+            if (games := file.metadata.num_rows) > _MOST_GAMES:  # of `metadata`, what is below a column may abort
+                raise DataError(f"not a readable shard: it declares {games} games, {_MOST_GAMES} are allowed")
             table = file.read(use_threads=False)
             table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"not a readable shard: {in_line(error)}") from error
     return table
-
-
-def _values_declared(metadata: Any) -> int:
-    """Values of all columns; a few bytes may declare any number, since what repeats itself is written once."""
-    groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-    counted = (group.column(place).num_values for group in groups for place in range(group.num_columns))
-    return max(metadata.num_rows, sum(counted))
 
 
 def _is_complete(name: str, column: Any) -> bool:

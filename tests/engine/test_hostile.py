@@ -169,8 +169,11 @@ class TestFiles:
 
     def test_a_shard_declares_no_more_than_it_may(self, hex_records, monkeypatch):
         data = shard.encode(hex_records)
-        monkeypatch.setattr(shard, "_MOST_VALUES", 1000)
-        with pytest.raises(DataError, match="it declares .* values, 1000 are allowed"):
+        monkeypatch.setattr(shard, "_MOST_GAMES", 10)
+        with pytest.raises(DataError, match="it declares 12 games, 10 are allowed"):
+            shard.decode(data)
+        monkeypatch.setattr(shard, "_MOST_BYTES", 1000)
+        with pytest.raises(DataError, match=f"it has {len(data)} bytes, 1000 are allowed"):
             shard.decode(data)
 
     @pytest.mark.parametrize(
