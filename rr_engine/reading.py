@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import math
+import re
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _SHOWN = 120  # characters of where something stands
 
+_LONG = re.compile(rb"\d{19}")
 _NUMBERS = 2**64  # whole numbers lie between this and its negative: seeds have 64 bits, nothing has more
 
 
@@ -23,9 +25,14 @@ def parse_json(text: bytes | str) -> Any:
     Also for what Python reads beyond JSON or reads silently: NaN, infinities, a key that stands twice in one object,
     whole numbers of more than 64 bits, nesting without end.
     """
+    whole = _LONG.search(text if isinstance(text, bytes) else text.encode(errors="replace"))
     try:
         return json.loads(
-            text, object_pairs_hook=_once, parse_constant=_no_number, parse_float=_finite, parse_int=_whole
+            text,
+            object_pairs_hook=_once,
+            parse_constant=_no_number,
+            parse_float=_finite,
+            parse_int=None if whole is None else _whole,  # a call for each number takes time, and few are so long
         )
     except RecursionError as error:
         raise DataError("no JSON: it is nested too deeply") from error

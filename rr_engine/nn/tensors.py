@@ -23,9 +23,9 @@ def read_tensors(data: bytes, key: str, what: str) -> tuple[dict[str, Any], dict
     Raises DataError if it is damaged or a number in it is not finite. Its tensors take no more memory than it does.
     """
     try:
+        tensors = load(data)  # which refuses a header of another form
         length = int.from_bytes(data[:_LENGTH], "little")
         header = parse_json(parse_json(data[_LENGTH : _LENGTH + length])["__metadata__"][key])
-        tensors = load(data)
     except (DataError, SafetensorError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"not a readable {what}: {in_line(error)}") from error
     if not isinstance(header, dict):

@@ -229,9 +229,11 @@ def check(kind: str, facts: Mapping[str, Any], place: str) -> None:
 
 
 def _known(value: Any, place: str) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return known(value, place)  # pyright: ignore[reportUnknownArgumentType] - JSON: its keys are texts
-    return [_known(item, place) for item in value] if isinstance(value, list) else value
+    if isinstance(value, list) and value and isinstance(value[0], dict | list):  # a list of numbers may be long
+        return [_known(item, place) for item in value]
+    return value
 
 
 @cache
