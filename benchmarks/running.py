@@ -27,6 +27,8 @@ _LAUNCH = """mutation($asset: [String!]!, $config: RunConfigData!, $tags: [Execu
                assetSelection: [{path: $asset}]}
     runConfigData: $config, mode: "default", executionMetadata: {tags: $tags}})
     { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+_STOP = """mutation($run: String!) { terminateRun(runId: $run) {
+    __typename ... on TerminateRunFailure { message } ... on PythonError { message } } }"""
 
 
 @contextmanager
@@ -122,6 +124,11 @@ class Running:
         answer = ask(self.trial.pages, _LAUNCH, variables)["launchPipelineExecution"]
         assert answer["__typename"] == "LaunchRunSuccess", answer
         return str(answer["run"]["runId"])
+
+    def stop(self, run_id: str) -> None:
+        """Stop a run through the pages, as a person does."""
+        answer = ask(self.trial.pages, _STOP, {"run": run_id})["terminateRun"]
+        assert answer["__typename"] == "TerminateRunSuccess", answer
 
     def run(self, run_id: str) -> dg.RunRecord:
         """A run as it is now."""

@@ -28,8 +28,10 @@ import dagster as dg
 
 from benchmarks.running import Running, running_cluster, times_to_start
 from benchmarks.tripwire import Tripwire
+from rr_assets import liveness
 from rr_assets.coordinator import LOST_TAG, UNDER_WAY, WORKER_TAG
 from rr_engine.boards import CONFIGS
+from rr_engine.settings import load
 from rr_engine.stages import games, pauses
 from rr_engine.vault import Card
 
@@ -117,7 +119,7 @@ class Soak:
         return problems
 
     def waits_for(self) -> list[str]:
-        """Configs whose killed run was not made up for yet, and workers that are not back."""
+        """Killed runs that were not made up for yet, and workers that are not back."""
         left = [part for part in self._cluster.workers if part not in self._names()]
         for kill in self.kills:
             wanted = dg.RunsFilter(
@@ -128,6 +130,15 @@ class Soak:
             if not newest or (newest[0].end_time or 0) < kill.at:
                 left.append(f"{kill.asset} of {kill.config}" if kill.asset else "any run")
         return left
+
+    def why(self, left: list[str]) -> list[str]:
+        """The same with what the pages say that each config waits for."""
+        told = liveness.table(self._cluster.instance, self._cluster.vault, load(SETTINGS), CONFIGS)
+        rows = [row for row in told if any(what.endswith(f" of {row['config']}") for what in left)]
+        return [f"did not go on: {what}" for what in left] + [
+            f"{row['config']} {row['asset']}: {row['last_event']} at {row['at']}, waits for {row['waits_for']}"
+            for row in rows
+        ]
 
     def _names(self) -> set[str]:
         return {node.name.partition("@")[0] for node in self._cluster.nodes()}
@@ -225,7 +236,7 @@ def shake(
     deadline = time.monotonic() + _BACK_S
     while (left := soak.waits_for()) and time.monotonic() < deadline:
         time.sleep(2)
-    problems += [f"did not go on: {what}" for what in left]
+    problems += soak.why(left) if left else []
     soak.rest()
     problems += soak.look_through()
     return soak.report() | {"seed": seed, "problems": problems}

@@ -20,7 +20,7 @@ from rr_assets.coordinator import LOST_TAG, WORK_TAG, run_tags
 from rr_assets.nodes import code_version
 from rr_engine.boards import Config
 from rr_engine.settings import load
-from rr_engine.stages import candidate
+from rr_engine.stages import candidate, games
 
 HEX = Config.parse("hex8_2p")
 S = dg.DagsterRunStatus
@@ -82,6 +82,24 @@ def _worker_on_other_code(cluster: Running, folder: Path) -> Iterator[None]:
         worker.wait()
 
 
+def test_cluster_run_that_is_stopped_keeps_what_it_had_stored_and_gives_its_worker_back(cluster: Running) -> None:
+    def stored() -> int:
+        return sum(card.rows for card in cluster.vault.cards(games.KIND, HEX.key))
+
+    before = stored()
+    run = cluster.launch("games_db", HEX.key, selfplay={"games": 4000, "shard_games": 4})
+    cluster.wait(lambda: stored() > before, 60)
+    cluster.stop(run)
+    assert cluster.wait_ended(run, 30) is S.CANCELED
+    kept = stored()
+    assert before < kept < before + 4000
+    for name in WORKERS.keys() - {cluster.worker_of(run)}:
+        cluster.trial.stop(name)
+    again = cluster.launch("games_db", HEX.key)
+    assert cluster.wait_ended(again) is S.SUCCESS
+    assert stored() == kept + 4
+
+
 def test_cluster_lost_training_is_noticed_and_goes_on_from_its_state(cluster: Running) -> None:
     cluster.trial.stop("gpu2")
     for asset in ("games_db", "npz_dataset"):
@@ -97,9 +115,9 @@ def test_cluster_lost_training_is_noticed_and_goes_on_from_its_state(cluster: Ru
     cluster.wait(lambda: len(cluster.vault.cards(candidate.STATE_KIND, HEX.key)) > kept, 60)
     cluster.kill("gpu1")
     cluster.trial.stop("gpu1")
-    games = cluster.launch("games_db", "square8_2p")
-    assert cluster.wait_ended(games) is S.SUCCESS
-    assert cluster.worker_of(games) == "gpu3"
+    other = cluster.launch("games_db", "square8_2p")
+    assert cluster.wait_ended(other) is S.SUCCESS
+    assert cluster.worker_of(other) == "gpu3"
     assert cluster.wait_ended(lost) is S.FAILURE
     assert LOST_TAG in cluster.run(lost).dagster_run.tags
     cluster.trial.start("gpu1")
