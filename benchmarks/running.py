@@ -101,7 +101,7 @@ class Running:
         runs = self.instance.get_runs(dg.RunsFilter(statuses=list(UNDER_WAY)))
         for run in runs:
             if run.status is dg.DagsterRunStatus.QUEUED:
-                self.instance.run_coordinator.cancel_run(run.run_id)
+                self.instance.report_run_canceled(run)  # should it begin just then, its worker lets it be
         return not runs
 
     @property

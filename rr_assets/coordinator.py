@@ -70,10 +70,14 @@ def run_tags(assets: set[str], partition: str | None) -> dict[str, str]:
 def priority_of(tags: Mapping[str, str], planned: float) -> int:
     """`dagster/priority` of a run with those tags: the plan's, from 0 to 1, in percent; a training comes before games.
 
-    One training follows a whole dataset, so games never starve. The plan comes before all: they wait for it.
+    One training follows a whole dataset, so games never starve. On lane cpu it is first come, first served: what is
+    done there follows games that the plan has weighed already, and while more comes than gets done, whoever is last in
+    the plan would never be served. The plan itself comes before all, who wait for it.
     """
     if writes_tag("selfplay_plan") in tags:
         return 300
+    if tags[_KIND_TAG] == CPU:
+        return 0
     return round(100 * planned) + (100 if tags[_KIND_TAG] == TRAINING else 0)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from celery.exceptions import CeleryError
 from celery.states import READY_STATES
-from dagster import DagsterRun
+from dagster import DagsterRun, DagsterRunStatus
 from dagster._core.launcher import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._serdes import ConfigurableClassData
 from dagster_celery.launcher import CeleryRunLauncher
@@ -65,6 +65,20 @@ class ClusterRunLauncher(CeleryRunLauncher):
         queue = queue_of(run.tags[WORK_TAG], code_version())
         sent = run.with_tags({**run.tags, DAGSTER_CELERY_QUEUE_TAG: queue})
         super().launch_run(LaunchRunContext(dagster_run=sent, workspace=context.workspace))
+
+    def terminate(self, run_id: str) -> bool:
+        """Stop a run: at once if no worker has begun it, else when its worker has put away what it was at.
+
+        Says whether there was anything to stop; raises what the broker raises.
+        """
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return False
+        self._instance.report_run_canceling(run)  # or its end by a signal would count as a failure, and be made up for
+        super().terminate(run_id)
+        if run.status is DagsterRunStatus.STARTING:
+            self._instance.report_run_canceled(run)  # the worker that takes it nevertheless lets it be
+        return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
         """Whether a worker is at `run`, by its own word; raises what the broker raises: then nothing is known."""

@@ -80,6 +80,8 @@ def test_every_run_says_what_it_is_to_a_worker() -> None:
     plan = run_tags({"selfplay_plan", "leaderboard"}, None)
     ordered = [priority_of(games, 0.9), priority_of(training, 0.1), priority_of(training, 1.0), priority_of(plan, 0.0)]
     assert ordered == sorted(set(ordered))
+    dataset = run_tags({"npz_dataset"}, "hex8_2p")
+    assert priority_of(dataset, 0.9) == priority_of(dataset, 0.1)  # nobody is passed for ever
 
 
 def active(*assets: str, config: str = "hex8_2p", worker: str = "") -> dg.DagsterRun:
