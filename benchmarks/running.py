@@ -27,6 +27,13 @@ _LAUNCH = """mutation($asset: [String!]!, $config: RunConfigData!, $tags: [Execu
                assetSelection: [{path: $asset}]}
     runConfigData: $config, mode: "default", executionMetadata: {tags: $tags}})
     { __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+_HERE = {"repositoryName": "__repository__", "repositoryLocationName": "rr_assets"}
+_SENSOR = """query($sensor: SensorSelector!) { sensorOrError(sensorSelector: $sensor) {
+    ... on Sensor { sensorState { id } } } }"""
+_STOP_SENSOR = """mutation($state: String!) { stopSensor(id: $state) {
+    __typename ... on PythonError { message } } }"""
+_START_SENSOR = """mutation($sensor: SensorSelector!) { startSensor(sensorSelector: $sensor) {
+    __typename ... on PythonError { message } } }"""
 _STOP = """mutation($run: String!) { terminateRun(runId: $run) {
     __typename ... on TerminateRunFailure { message } ... on PythonError { message } } }"""
 
@@ -129,6 +136,19 @@ class Running:
         """Stop a run through the pages, as a person does."""
         answer = ask(self.trial.pages, _STOP, {"run": run_id})["terminateRun"]
         assert answer["__typename"] == "TerminateRunSuccess", answer
+
+    @contextmanager
+    def without(self, sensor: str) -> Iterator[None]:
+        """The platform does not do meanwhile what that sensor starts."""
+        selector = _HERE | {"sensorName": sensor}
+        state = ask(self.trial.pages, _SENSOR, {"sensor": selector})["sensorOrError"]["sensorState"]["id"]
+        answer = ask(self.trial.pages, _STOP_SENSOR, {"state": state})["stopSensor"]
+        assert answer["__typename"] == "StopSensorMutationResult", answer
+        try:
+            yield
+        finally:
+            answer = ask(self.trial.pages, _START_SENSOR, {"sensor": selector})["startSensor"]
+            assert answer["__typename"] == "Sensor", answer
 
     def run(self, run_id: str) -> dg.RunRecord:
         """A run as it is now."""

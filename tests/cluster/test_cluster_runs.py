@@ -16,16 +16,15 @@ from benchmarks.running import Running
 from benchmarks.served import ROOT
 from benchmarks.soak import SETTINGS, WORKERS
 from rr_assets import liveness
-from rr_assets.coordinator import LOST_TAG, WORK_TAG, run_tags
+from rr_assets.coordinator import LOST_TAG, run_tags
 from rr_assets.nodes import code_version
 from rr_engine.boards import Config
 from rr_engine.settings import load
-from rr_engine.stages import candidate, games
+from rr_engine.stages import candidate, dataset, games
 
-HEX = Config.parse("hex8_2p")
+HEX, OTHER = Config.parse("hex8_2p"), Config.parse("square8_3p")
 S = dg.DagsterRunStatus
 LONG = {"passes": 40, "patience": 40}
-TRAININGS = dg.RunsFilter(tags={WORK_TAG: f"training.{HEX.key}"})
 
 
 def test_cluster_says_who_works(cluster: Running) -> None:
@@ -101,25 +100,21 @@ def test_cluster_run_that_is_stopped_keeps_what_it_had_stored_and_gives_its_work
 
 
 def test_cluster_lost_training_is_noticed_and_goes_on_from_its_state(cluster: Running) -> None:
-    cluster.trial.stop("gpu2")
-    for asset in ("games_db", "npz_dataset"):
-        assert cluster.wait_ended(cluster.launch(asset, HEX.key)) is S.SUCCESS
-    cluster.wait(lambda: cluster.vault.cards(candidate.KIND, HEX.key), 120)  # which the platform trains by itself
-    own = cluster.instance.get_runs(TRAININGS)[0]
-    assert own.tags.items() >= run_tags({"checkpoint"}, HEX.key).items()
-    assert cluster.worker_of(own.run_id) == "gpu1"  # gpu3 plays, and does not train
-    cluster.settle()
-    cluster.trial.stop("gpu2")
-    kept = len(cluster.vault.cards(candidate.STATE_KIND, HEX.key))
-    lost = cluster.launch("checkpoint", HEX.key, training=LONG)
-    cluster.wait(lambda: len(cluster.vault.cards(candidate.STATE_KIND, HEX.key)) > kept, 60)
-    cluster.kill("gpu1")
-    cluster.trial.stop("gpu1")
-    other = cluster.launch("games_db", "square8_2p")
-    assert cluster.wait_ended(other) is S.SUCCESS
-    assert cluster.worker_of(other) == "gpu3"
-    assert cluster.wait_ended(lost) is S.FAILURE
-    assert LOST_TAG in cluster.run(lost).dagster_run.tags
-    cluster.trial.start("gpu1")
-    assert cluster.wait_ended(cluster.launch("checkpoint", HEX.key, training=LONG)) is S.SUCCESS
-    assert cluster.vault.cards(candidate.KIND, HEX.key)[-1].facts["resumed_at_step"] > 0
+    with cluster.without("start_training"):
+        cluster.trial.stop("gpu2")
+        assert cluster.wait_ended(cluster.launch("games_db", OTHER.key)) is S.SUCCESS
+        cluster.wait(lambda: cluster.vault.cards(dataset.KIND, OTHER.key), 60)  # the platform makes it by itself
+        lost = cluster.launch("checkpoint", OTHER.key, training=LONG)
+        cluster.wait(lambda: cluster.vault.cards(candidate.STATE_KIND, OTHER.key), 60)
+        assert cluster.run(lost).dagster_run.tags.items() >= run_tags({"checkpoint"}, OTHER.key).items()
+        assert cluster.worker_of(lost) == "gpu1"  # gpu3 plays, and does not train
+        cluster.kill("gpu1")
+        cluster.trial.stop("gpu1")
+        played = cluster.launch("games_db", HEX.key)
+        assert cluster.wait_ended(played) is S.SUCCESS
+        assert cluster.worker_of(played) == "gpu3"
+        assert cluster.wait_ended(lost) is S.FAILURE
+        assert LOST_TAG in cluster.run(lost).dagster_run.tags
+        cluster.trial.start("gpu1")
+        assert cluster.wait_ended(cluster.launch("checkpoint", OTHER.key, training=LONG)) is S.SUCCESS
+        assert cluster.vault.cards(candidate.KIND, OTHER.key)[-1].facts["resumed_at_step"] > 0
