@@ -156,9 +156,8 @@ def _samples_made(window: Window, shards: list[Card], chosen: _Chosen) -> int:
     """Samples that all games would give, about; refused shards count as not made."""
     refused = {shard["shard"] for shard in chosen.refused}
     decisions = sum(card.facts["decisions"] for card in shards if card.sha256 not in refused)
-    return max(
-        1, round(decisions * window.samples / int(window.decisions.sum()))
-    )  # forced and silent decisions are no samples
+    # Forced and silent decisions are no samples.
+    return max(1, round(decisions * window.samples / int(window.decisions.sum())))
 
 
 def _samples_taken(vault: Vault, config: Config, made: int, training: Training | None) -> int:

@@ -33,7 +33,7 @@ def all_readers(folder: Path) -> dict[str, Reader]:
     return {
         "card": files.cards(),
         "node": files.nodes(),
-        "ratings": files.ratings(vault),
+        "ratings": files.ratings(),
         "dataset": files.datasets(vault, records),
         "shard": files.shards(vault, records),
         "checkpoint": files.checkpoints(vault),
