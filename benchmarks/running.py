@@ -44,15 +44,16 @@ def running_cluster(workers: Mapping[str, str], settings: Path) -> Iterator[tupl
     folder = Path(tempfile.mkdtemp(prefix="ringrift-"))
     folder.chmod(0o755)  # the database runs as another user
     trial = Trial(folder)
-    trial.prepare()
-    wire = Tripwire(trial.addresses.store)
-    trial.serve(workers, environ={"RR_SETTINGS": str(settings), "AWS_ENDPOINT_URL": wire.url})
     try:
+        trial.prepare()
+        wire = Tripwire(trial.addresses.store)
+        trial.serve(workers, environ={"RR_SETTINGS": str(settings), "AWS_ENDPOINT_URL": wire.url})
         running = Running(trial, settings)
         running.begin()
         yield running, wire
     finally:
-        trial.down()
+        if trial.processes():
+            trial.down()
         shutil.rmtree(folder)
 
 

@@ -20,6 +20,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from rr_assets import liveness
 from rr_assets.coordinator import LOST_TAG, UNDER_WAY, WORKER_TAG
 from rr_engine.boards import CONFIGS
 from rr_engine.settings import load
-from rr_engine.stages import games, pauses
+from rr_engine.stages import candidate, games, pauses
 from rr_engine.vault import Card
 
 SETTINGS = Path(__file__).resolve().parents[1] / "tests" / "data" / "soak.toml"
@@ -40,6 +41,7 @@ WORKERS = {"gpu1": "trainer", "gpu2": "trainer", "gpu3": "selfplay"}
 KINDS = ("upload", "training", "match", "broker", "selfplay", "database")
 _ASSET_OF = {"selfplay": "games_db", "training": "checkpoint", "match": "elo"}
 _FOUND_S, _BACK_S = 180.0, 420.0  # seconds to find a victim; to go on after the last kill
+_LATE = 0.5  # of the killed trainings die after they have put a state away
 _CLOCK_S = 1.0  # by which events of two processes may seem to be apart
 _LOCKED = re.compile(r"database is locked|deadlock detected|could not serialize|LockNotAvailable", re.IGNORECASE)
 
@@ -76,28 +78,35 @@ class Soak:
             kill = Kill(kind, f"group {group}", time.time(), config, "games_db")
         else:
             asset = _ASSET_OF[kind]
-            self._cluster.wait(lambda: self._at(asset), _FOUND_S)
+            late = kind == "training" and self._rng.random() < _LATE
+            self._cluster.wait(lambda: self._at(asset, late), _FOUND_S)
             time.sleep(self._rng.uniform(0, 1))
-            record = next(iter(self._at(asset)), None)
-            if record is None:
+            run = next(iter(self._at(asset, late)), None)
+            if run is None:
                 return self.kill(kind)  # it ended in the meantime
-            part = record.dagster_run.tags[WORKER_TAG].partition("@")[0]
+            part = run.tags[WORKER_TAG].partition("@")[0]
             self._cluster.kill(part)
-            kill = Kill(kind, part, time.time(), record.dagster_run.tags["rr/config"], asset)
+            kill = Kill(kind, part, time.time(), run.tags["rr/config"], asset)
         self.kills.append(kill)
         return kill
 
-    def _at(self, asset: str) -> list[dg.RunRecord]:
-        """Runs that are at the step of an asset now."""
+    def _at(self, asset: str, late: bool) -> list[dg.DagsterRun]:
+        """Runs that are at the step of an asset now; `late`: and have put away the state of their training."""
         started = dg.RunsFilter(
             tags={f"rr/writes/{asset}": [c.key for c in CONFIGS]}, statuses=[dg.DagsterRunStatus.STARTED]
         )
         found = []
         for record in self._cluster.instance.get_run_records(started):
-            stats = self._cluster.instance.get_run_step_stats(record.dagster_run.run_id, [asset])
-            if stats and stats[0].start_time is not None and stats[0].end_time is None:
-                found.append(record)
-        return [record for record in found if WORKER_TAG in record.dagster_run.tags]
+            run = record.dagster_run
+            stats = self._cluster.instance.get_run_step_stats(run.run_id, [asset])
+            begun = stats[0].start_time if stats and stats[0].end_time is None else None
+            if begun is not None and WORKER_TAG in run.tags and (not late or self._has_state(run, begun)):
+                found.append(run)
+        return found
+
+    def _has_state(self, training: dg.DagsterRun, begun: float) -> bool:
+        states = self._cluster.vault.cards(candidate.STATE_KIND, training.tags["rr/config"])
+        return any(datetime.fromisoformat(state.created).timestamp() > begun for state in states)
 
     def look_through(self) -> list[str]:
         """What is wrong in the store."""

@@ -131,7 +131,7 @@ def budget_crashes(
     if (capacity := opened.capacity()).level is Level.REFUSE:
         return dg.SkipReason(f"nothing can be written down: {capacity.reason}")
     cursor: dict[str, Any] = {"handled": {}, "paused": None} | json.loads(context.cursor or "{}")
-    budgets = _Budgets(context, opened, loaded, alert, cursor["handled"])
+    budgets = _Budgets(context, opened, loaded, cursor["handled"])
     paused: list[str] = []
     for config in CONFIGS:
         was_paused = config.key in (cursor["paused"] or ())
@@ -142,6 +142,8 @@ def budget_crashes(
             is_paused = was_paused
         paused += [config.key] * is_paused
     context.update_cursor(json.dumps({"handled": cursor["handled"], "paused": paused}))
+    if budgets.pauses:
+        alert.send("; ".join(budgets.pauses), loaded, context.log)
     told = "; ".join(budgets.told) or "no crash to deal with"
     if cursor["paused"] in (None, paused):
         return dg.SkipReason(told)
@@ -155,9 +157,9 @@ class _Budgets:
     context: dg.SensorEvaluationContext
     vault: Vault
     settings: Settings
-    alert: AlertResource
     handled: dict[str, str]  # config/asset -> the run after which leave was given, or a pause begun
     told: list[str] = field(default_factory=list[str])
+    pauses: list[str] = field(default_factory=list[str])  # those of it that somebody should look at
 
     def deal_with(self, config: Config, *, was_paused: bool) -> bool:
         """Resume, retry or pause a config; whether it is paused afterwards. Raises VaultError."""
@@ -186,8 +188,8 @@ class _Budgets:
         reason = f"{self.settings.crash.in_a_row} crashes of {asset} in a row, the last in run {run}"
         pauses.pause(self.vault, config, reason, by="crashes")
         self.handled[f"{config.key}/{asset}"] = run
-        self.told.append(f"{config.key} pauses: {reason}")
-        self.alert.send(self.told[-1], self.settings, self.context.log)
+        self.pauses.append(f"{config.key} pauses: {reason}")
+        self.told.append(self.pauses[-1])
 
     def _retry(self, config: Config, asset: str, run: str) -> None:
         """Give leave, unless somebody is at it already, there is no room, or it is games of a config that rests."""
@@ -228,8 +230,8 @@ def watch_disk(
     before: dict[str, str] = json.loads(context.cursor or "{}")
     context.update_cursor(json.dumps({name: disk.level.value for name, disk in disks.items()}))
     changed = [disk for name, disk in disks.items() if disk.level != before.get(name, Level.FREE)]
-    for disk in changed:
-        alert.send(disk.reason, loaded, context.log)
+    if changed:
+        alert.send("; ".join(disk.reason for disk in changed), loaded, context.log)
     if stored not in changed:
         return dg.SkipReason("; ".join(disk.reason for disk in changed or disks.values()))
     return dg.RunRequest(tags={"rr/reason": stored.reason})
