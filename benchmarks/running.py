@@ -40,7 +40,10 @@ _STOP = """mutation($run: String!) { terminateRun(runId: $run) {
 
 @contextmanager
 def running_cluster(workers: Mapping[str, str], settings: Path) -> Iterator[tuple["Running", Tripwire]]:
-    """A cluster of its own in a folder for temporary files, every config at rest; the platform uses the tripwire."""
+    """A cluster of its own in a folder for temporary files, every config at rest; the platform uses the tripwire.
+
+    The folder is removed, unless what is done with the cluster raises: then its logs may tell why.
+    """
     folder = Path(tempfile.mkdtemp(prefix="ringrift-"))
     folder.chmod(0o755)  # the database runs as another user
     trial = Trial(folder)
@@ -54,7 +57,7 @@ def running_cluster(workers: Mapping[str, str], settings: Path) -> Iterator[tupl
     finally:
         if trial.processes():
             trial.down()
-        shutil.rmtree(folder)
+    shutil.rmtree(folder)
 
 
 def times_to_start(instance: dg.DagsterInstance, runs: Sequence[dg.RunRecord]) -> list[tuple[float, float]]:
@@ -169,10 +172,11 @@ class Running:
         return self.status(run_id)
 
     def wait(self, holds: Callable[[], Any], within_s: float) -> None:
-        """Return as soon as something holds."""
+        """Return as soon as something holds; raises TimeoutError if it does not in time."""
         deadline = time.monotonic() + within_s
         while not holds():
-            assert time.monotonic() < deadline, f"not so within {within_s} s: see {self.trial.folder}/log"
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"not so within {within_s} s: see {self.trial.folder}/log")
             time.sleep(0.3)
 
     def kill(self, part: str) -> None:

@@ -18,7 +18,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -31,7 +31,7 @@ from benchmarks.running import Running, running_cluster, times_to_start
 from benchmarks.tripwire import Tripwire
 from rr_assets import liveness
 from rr_assets.coordinator import LOST_TAG, UNDER_WAY, WORKER_TAG
-from rr_engine.boards import CONFIGS
+from rr_engine.boards import CONFIGS, Config
 from rr_engine.settings import load
 from rr_engine.stages import candidate, games, pauses
 from rr_engine.vault import Card
@@ -68,7 +68,7 @@ class Soak:
         self._began = self._rested = time.time()
 
     def kill(self, kind: str) -> Kill:
-        """Kill a process at the moment `kind` names."""
+        """Kill a process at the moment `kind` names; raises TimeoutError when that moment does not come."""
         if kind in ("broker", "database"):
             time.sleep(self._rng.uniform(0, 3))
             self._cluster.kill(kind)
@@ -142,11 +142,14 @@ class Soak:
 
     def why(self, left: list[str]) -> list[str]:
         """The same with what the pages say that each config waits for."""
-        told = liveness.table(self._cluster.instance, self._cluster.vault, load(SETTINGS), CONFIGS)
-        rows = [row for row in told if any(what.endswith(f" of {row['config']}") for what in left)]
-        return [f"did not go on: {what}" for what in left] + [
+        configs = [config for config in CONFIGS if any(what.endswith(f" of {config.key}") for what in left)]
+        return [f"did not go on: {what}" for what in left] + self.pages(configs)
+
+    def pages(self, configs: Sequence[Config] = CONFIGS) -> list[str]:
+        """What the pages say that configs wait for."""
+        return [
             f"{row['config']} {row['asset']}: {row['last_event']} at {row['at']}, waits for {row['waits_for']}"
-            for row in rows
+            for row in liveness.table(self._cluster.instance, self._cluster.vault, load(SETTINGS), configs)
         ]
 
     def _names(self) -> set[str]:
@@ -155,7 +158,7 @@ class Soak:
     def rest(self) -> None:
         """Let what is under way end; what has not by then is told as stuck."""
         self._rested = time.time()
-        with contextlib.suppress(AssertionError):
+        with contextlib.suppress(TimeoutError):
             self._cluster.settle()
 
     def report(self) -> dict[str, Any]:
@@ -237,7 +240,12 @@ def shake(
     end = time.monotonic() + 60 * minutes
     for number, kind in enumerate(kinds):
         time.sleep(max(0.0, rng.uniform(0.5, 1.5) * (end - time.monotonic()) / (kills - number + 1)))
-        kill = soak.kill(kind)
+        try:
+            kill = soak.kill(kind)
+        except TimeoutError:
+            problems += [f"nothing was at {kind} for {_FOUND_S:.0f} s", *soak.pages()]
+            tell(json.dumps({"kill": number + 1, "kind": kind, "problems": problems}))
+            continue
         cluster.wait_served()
         problems += soak.look_through()
         tell(json.dumps({"kill": number + 1, **vars(kill), "problems": problems}))
