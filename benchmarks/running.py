@@ -21,6 +21,7 @@ from rr_assets.coordinator import UNDER_WAY, WORKER_TAG
 from rr_assets.nodes import Node
 from rr_engine.vault import Vault
 
+_CPU_SLOTS = 4  # plans, datasets and short matches do not wait for two long ones
 _LAUNCH = """mutation($asset: [String!]!, $config: RunConfigData!, $tags: [ExecutionTag!]!) {
     launchPipelineExecution(executionParams: {
     selector: {repositoryName: "__repository__", repositoryLocationName: "rr_assets", pipelineName: "__ASSET_JOB",
@@ -50,7 +51,7 @@ def running_cluster(workers: Mapping[str, str], settings: Path) -> Iterator[tupl
     try:
         trial.prepare()
         wire = Tripwire(trial.addresses.store)
-        trial.serve(workers, environ={"RR_SETTINGS": str(settings), "AWS_ENDPOINT_URL": wire.url})
+        trial.serve(workers, cpu_slots=_CPU_SLOTS, environ={"RR_SETTINGS": str(settings), "AWS_ENDPOINT_URL": wire.url})
         running = Running(trial, settings)
         running.begin()
         yield running, wire
