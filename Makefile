@@ -30,12 +30,13 @@ run: $(INSTALLED) ## one turn of the loop for CONFIG (hex8_2p)
 	$(BIN)/rr standings --config $(CONFIG)
 	@echo "To look at the graph, its runs and every number: make ui, then open http://127.0.0.1:3000"
 
+test: export OMP_NUM_THREADS = 1
 test: $(INSTALLED) ## formatter, linter, types, import layers, house rules and all tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses logical --dist loadgroup --no-loadscope-reorder
 
 coverage: export NUMBA_DISABLE_JIT = 1
 coverage: export RR_TRACES =

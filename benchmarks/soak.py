@@ -40,7 +40,7 @@ SETTINGS = Path(__file__).resolve().parents[1] / "tests" / "data" / "soak.toml"
 WORKERS = {"gpu1": "trainer", "gpu2": "trainer", "gpu3": "selfplay"}
 KINDS = ("upload", "training", "match", "broker", "selfplay", "database")
 _ASSET_OF = {"selfplay": "games_db", "training": "checkpoint", "match": "elo"}
-_FOUND_S, _BACK_S = 180.0, 420.0  # seconds to find a victim; to go on after the last kill
+_FOUND_S, _BACK_S = 180.0, 600.0  # seconds to find a victim; to go on after the last kill
 _LATE = 0.5  # of the killed trainings die after they have put a state away
 _CLOCK_S = 1.0  # by which events of two processes may seem to be apart
 _LOCKED = re.compile(r"database is locked|deadlock detected|could not serialize|LockNotAvailable", re.IGNORECASE)
@@ -250,13 +250,14 @@ def shake(
         problems += soak.look_through()
         tell(json.dumps({"kill": number + 1, **vars(kill), "problems": problems}))
     time.sleep(max(0.0, end - time.monotonic()))
-    deadline = time.monotonic() + _BACK_S
-    while (left := soak.waits_for()) and time.monotonic() < deadline:
+    began = time.monotonic()
+    while (left := soak.waits_for()) and time.monotonic() < began + _BACK_S:
         time.sleep(2)
+    back = round(time.monotonic() - began)
     problems += soak.why(left) if left else []
     soak.rest()
     problems += soak.look_through()
-    return soak.report() | {"seed": seed, "problems": problems}
+    return soak.report() | {"back_after_s": back, "seed": seed, "problems": problems}
 
 
 def _is_misplaced(run: dg.DagsterRun) -> bool:
