@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler
@@ -67,16 +67,17 @@ class Form:
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose keys have a form and whose values a range."""
+    """A table whose keys have a form and whose values a range or a form."""
 
     keys: Form
-    values: Between
+    values: Between | Form
     example: str
 
     def __str__(self) -> str:
-        return f"a table from {self.keys} to a number {self.values}, such as {self.example}"
+        values = f"a number {self.values}" if isinstance(self.values, Between) else self.values
+        return f"a table from {self.keys} to {values}, such as {self.example}"
 
-    def check(self, table: Mapping[str, float]) -> Mapping[str, float]:
+    def check(self, table: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return `table` if every key and value fits; raises ValueError, to which pydantic adds the key."""
         for key, value in table.items():
             self.keys.check(key)
@@ -103,7 +104,17 @@ Anchor = Annotated[str, Form(r"random|greedy|heuristic", "random, greedy or heur
 Role = Annotated[str, Form(r"coordinator|trainer|selfplay|ephemeral", "coordinator, trainer, selfplay or ephemeral")]
 Text = Annotated[str, Form(r"[^\x00-\x1f]*", "a text on one line")]
 WarmStart = Annotated[str, Form(r"auto|none|[a-z]+[0-9]*_[234]p", "auto, none or a config such as hex8_2p")]
-Limits = Annotated[
-    Mapping[str, float],
-    Table(Form(r"[a-z0-9]+://\S*", "the beginning of an address"), Between(0.001), '{"s3://" = 20}'),
+_ADDRESSES = Form(r"[a-z0-9]+://\S*", "the beginning of an address")
+Limits = Annotated[Mapping[str, float], Table(_ADDRESSES, Between(0.001), '{"s3://" = 20}')]
+Profiles = Annotated[
+    Mapping[str, str],
+    Table(_ADDRESSES, Form(r"[\w.-]{1,64}", "the name of a profile"), '{"s3://backup" = "backup"}'),
 ]
+
+Value = TypeVar("Value")
+
+
+def entry_of(table: Mapping[str, Value], url: str) -> tuple[str, Value] | None:
+    """Of a table by the beginnings of addresses the entry for `url`, the longest that fits; None if none does."""
+    key = max((key for key in table if url.startswith(key)), key=len, default=None)
+    return None if key is None else (key, table[key])

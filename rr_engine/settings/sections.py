@@ -13,6 +13,7 @@ from rr_engine.settings.ranges import (
     Factor,
     Limits,
     Natural,
+    Profiles,
     Rate,
     Role,
     Seconds,
@@ -273,8 +274,9 @@ class VaultSettings(Section):
     """How full a disk may get, and how an object store is asked.
 
     A request is one question to the store and its whole answer. A file of more than one part takes a request for each,
-    every one with its own time and tries. Bandwidth is that of one process, both ways together, to the stores whose
-    address begins with the key; of several the longest counts, and without one there is no limit.
+    every one with its own time and tries. Tables by address hold for the stores whose address begins with the key; of
+    several keys the longest counts. Bandwidth is that of one process, both ways together, without an entry unlimited. A
+    profile names the store's own address and keys, where those of the environment are another store's.
     """
 
     warn_full: Share = 0.70  # of the disk: shown
@@ -287,6 +289,7 @@ class VaultSettings(Section):
     part_mib: Annotated[int, Between(5, 64)] = 8  # MiB of a file in one request; a part must pass within `timeout_s`
     at_once: Count = 16  # requests under way side by side, when many cards are read
     bandwidth_mb_s: Limits = field(default_factory=dict[str, float], hash=False)  # MB/s by address
+    profiles: Profiles = field(default_factory=dict[str, str], hash=False)  # of AWS's own files, by address
 
     def __post_init__(self) -> None:
         if not self.warn_full <= self.pause_full <= self.refuse_full:

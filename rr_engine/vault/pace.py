@@ -5,6 +5,8 @@ import time
 from collections.abc import Mapping
 from functools import cache
 
+from rr_engine.settings.ranges import entry_of
+
 
 class Pace:
     """A line that carries so many bytes a second, for all threads together; what is booked later waits for its turn."""
@@ -25,8 +27,8 @@ class Pace:
 
 def pace_of(url: str, limits: Mapping[str, float]) -> Pace | None:
     """The line of this process to `url`, None if it has no limit; `limits` is what `vault.bandwidth_mb_s` says."""
-    prefix = max((prefix for prefix in limits if url.startswith(prefix)), key=len, default=None)
-    return None if prefix is None else _line(prefix, limits[prefix])
+    found = entry_of(limits, url)
+    return None if found is None else _line(*found)
 
 
 @cache

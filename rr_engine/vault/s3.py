@@ -1,4 +1,5 @@
-"""An S3-compatible store, through s3fs. Keys and the store's own address come from the environment, as AWS names them.
+"""An S3-compatible store, through s3fs. Keys and the store's own address come from the environment, as AWS names them,
+or from a profile of AWS's own files, where the environment's are another store's.
 
 What S3 adds to `objects`: files in parts, listings in pages, and what its many refusals mean.
 """
@@ -13,10 +14,12 @@ from typing import Any
 from aiohttp import ClientError as HttpError
 from botocore import exceptions as boto
 from botocore.parsers import ResponseParserError
+from botocore.session import Session
 from s3fs import S3FileSystem
 
 from rr_engine.errors import TransferError, VaultError
 from rr_engine.settings import VaultSettings
+from rr_engine.settings.ranges import entry_of
 from rr_engine.vault.backends import Found
 from rr_engine.vault.objects import PARTS_AT_ONCE, ObjectBackend, found_of, side_by_side
 
@@ -33,10 +36,14 @@ class S3Backend(ObjectBackend):
     _faults = (OSError, boto.BotoCoreError, boto.ClientError, ResponseParserError, HttpError)
 
     def __init__(self, url: str, *, near: Path, settings: VaultSettings) -> None:
+        own = _profile_for(url, settings)
+        self._account = f"profile {own['profile']}" if own else "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         files = S3FileSystem(
+            **own,
             skip_instance_cache=True,  # whose keys and address might be those of an earlier environment
             use_listings_cache=False,
             config_kwargs={
+                **({"ignore_configured_endpoint_urls": True} if own else {}),
                 "connect_timeout": settings.timeout_s,
                 "read_timeout": settings.timeout_s,
                 "retries": {"total_max_attempts": 1, "mode": "standard"},  # tries are counted in one place, `_transfer`
@@ -50,11 +57,12 @@ class S3Backend(ObjectBackend):
         try:
             client: Any = files.connect(timeout=settings.timeout_s)
         except ValueError:  # it quotes the address, which may hold a secret
-            raise VaultError(f"no way to {url}: AWS_ENDPOINT_URL must be http(s)://host:port") from None
+            where = f"endpoint_url of {self._account}" if own else "AWS_ENDPOINT_URL"
+            raise VaultError(f"no way to {url}: {where} must be http(s)://host:port") from None
         except self._faults as error:
             raise VaultError(f"no way to {url}: {error}") from error
         if "@" in client.meta.endpoint_url:
-            raise VaultError(f"no way to {url}: AWS_ENDPOINT_URL must hold no keys; they have variables of their own")
+            raise VaultError(f"no way to {url}: the store's address must hold no keys; they have names of their own")
         super().__init__(url, files, near=near, settings=settings)
         self._bucket = self._root.partition("/")[0]
         self._proven = False
@@ -165,7 +173,7 @@ class S3Backend(ObjectBackend):
             return FileExistsError(place)
         if isinstance(fault, PermissionError | boto.NoCredentialsError | boto.PartialCredentialsError):
             return VaultError(
-                f"{place} is not ours to use: {fault}; AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY must name a key "
+                f"{place} is not ours to use: {fault}; {self._account} must name a key "
                 f"that may read, write and list in {self._bucket}"
             )
         if isinstance(fault, boto.ReadTimeoutError | boto.ConnectTimeoutError):
@@ -174,6 +182,21 @@ class S3Backend(ObjectBackend):
         if refused or status == 501 or (isinstance(fault, boto.BotoCoreError) and not isinstance(fault, _LOST)):
             return VaultError(f"{place} was refused: {fault}")
         return super()._meaning(place, fault)
+
+
+def _profile_for(url: str, settings: VaultSettings) -> dict[str, Any]:
+    """The words by which s3fs takes keys, address and region from the store's profile alone; none without one."""
+    found = entry_of(settings.profiles, url)
+    if found is None:
+        return {}
+    try:
+        told = Session(profile=found[1]).get_scoped_config()
+    except boto.ProfileNotFound as error:
+        raise VaultError(
+            f"no way to {url}: {error}; vault.profiles names it, AWS's own files must tell of it"
+        ) from None
+    region = {"client_kwargs": {"region_name": told["region"]}} if "region" in told else {}
+    return {"profile": found[1], "endpoint_url": told.get("endpoint_url"), **region}
 
 
 def _answer(fault: Exception) -> tuple[str, int]:

@@ -26,6 +26,7 @@ class Proxy:
         self.answer, self.stall, self.dribble = answer, stall, dribble
         self.dropped = re.compile(rb"(?i)(connection|expect%b):" % (b"|" + forget if forget else b""))
         self.asked, self.met = Counter(), Counter()  # requests by method; faults
+        self.keys = set()  # whose requests they were
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
 
@@ -54,6 +55,7 @@ class Proxy:
             try:
                 head = await reader.readuntil(b"\r\n\r\n")
                 self.asked[head.split()[0].decode()] += 1
+                self.keys |= {key.decode() for key in re.findall(rb"Credential=([^/]+)/", head)}
                 await asyncio.sleep(self.latency_s)
                 fault = self.rng.choice(FAULTS) if self.rng.random() < self.share else ""
                 self.met[fault] += 1

@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,6 +16,7 @@ import pytest
 from rr_engine.errors import TransferError, VaultError
 from rr_engine.settings import VaultSettings
 from rr_engine.vault import Vault
+from rr_engine.vault.mirror import mirror
 from tests.cluster.proxy import Proxy, refusal
 from tests.engine.vaults import CONFIG, put
 
@@ -21,8 +24,8 @@ FAST = VaultSettings(first_wait_s=0.01, at_once=64)
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def server():
+@contextmanager
+def serving():
     """Address of an S3 server of these tests' own."""
     if not all(map(importlib.util.find_spec, ("s3fs", "moto", "boto3"))):
         pytest.skip("needs the extras `cluster` and `trial`: make .venv/.installed")
@@ -39,6 +42,12 @@ def server():
     finally:
         process.terminate()
         process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def server():
+    with serving() as address:
+        yield address
 
 
 @pytest.fixture
@@ -113,6 +122,7 @@ class TestWhole:
         code = f"""import resource
 from rr_engine.settings import VaultSettings
 from rr_engine.vault import Vault
+from rr_engine.vault.mirror import mirror
 from tests.engine.vaults import put
 from pathlib import Path
 vault = Vault.open("s3://{bucket}/vault", settings=VaultSettings(part_mib=5))
@@ -149,6 +159,7 @@ class TestWritersAtOnce:
 
     def test_claims_of_several_processes_share_no_seed(self, bucket, vault):
         code = f"""from rr_engine.vault import Vault
+from rr_engine.vault.mirror import mirror
 vault = Vault.open("s3://{bucket}/vault")
 for _ in range(10): print(vault.claim({CONFIG!r}, 5).start)"""
         processes = [
@@ -289,9 +300,57 @@ class TestRefusals:
     @pytest.mark.parametrize("address", ["http://a:secret@127.0.0.1:9", "a:secret@host", "rubbish"])
     def test_an_address_of_the_store_with_keys_or_none_at_all_is_refused(self, bucket, monkeypatch, address):
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-        with pytest.raises(VaultError, match="AWS_ENDPOINT_URL must") as refused:
+        with pytest.raises(VaultError, match="AWS_ENDPOINT_URL must|address must hold no keys") as refused:
             Vault.open(f"s3://{bucket}/vault")
         assert "secret" not in str(refused.value)
+
+
+class TestAnotherProvider:
+    PROFILES = {"s3://backup": "elsewhere"}
+
+    @pytest.fixture
+    def profile(self, tmp_path, monkeypatch):
+        """Writes the profile of the other provider, with keys of its own."""
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+
+        def write(address):
+            keys = "aws_access_key_id = another-key\naws_secret_access_key = another-secret\n"
+            text = f"[profile elsewhere]\nendpoint_url = {address}\nregion = eu-west-1\n{keys}"
+            (tmp_path / "config").write_text(text)
+
+        return write
+
+    def test_its_address_and_keys_come_from_a_profile_and_those_of_the_first_stay_away_from_it(
+        self, vault, server, behind, profile
+    ):
+        import boto3
+
+        card = put(vault)
+        vault.write_pointer(card)
+        settings = replace(FAST, profiles=self.PROFILES)
+        with serving() as elsewhere, Proxy(server) as first, Proxy(elsewhere) as second:
+            profile(second.url)
+            boto3.session.Session(profile_name="elsewhere").client("s3", endpoint_url=elsewhere).create_bucket(
+                Bucket="backup", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+            )
+            source, target = behind(first, settings), Vault.open("s3://backup/vault", settings=settings)
+            assert mirror(source, target).problems == []
+            assert target.get(target.card("checkpoint", CONFIG, card.sha256)) == b"weights"
+            assert first.keys == {"a-key-for-tests"}
+            assert second.keys == {"another-key"}
+        with serving() as empty:
+            profile(empty)
+            with pytest.raises(VaultError, match="there is no bucket backup"):
+                Vault.open("s3://backup/vault", settings=settings).cards("checkpoint", CONFIG)
+
+    @pytest.mark.usefixtures("bucket")
+    def test_a_profile_that_is_not_there_or_says_nonsense_is_told(self, profile):
+        settings = VaultSettings(profiles=self.PROFILES)
+        with pytest.raises(VaultError, match=r"no way to s3://backup/vault: .*elsewhere.*; vault.profiles names it"):
+            Vault.open("s3://backup/vault", settings=settings)
+        profile("rubbish")
+        with pytest.raises(VaultError, match="endpoint_url of profile elsewhere must be"):
+            Vault.open("s3://backup/vault", settings=settings)
 
 
 class TestNear:

@@ -152,6 +152,17 @@ class TestBandwidthSetting:
             settings.load(environ={}, overrides={"vault": {"bandwidth_mb_s": value}})
 
 
+class TestProfileSetting:
+    def test_it_is_a_table_by_address(self):
+        environ = {"RR_VAULT__PROFILES": '{"s3://backup": "elsewhere"}'}
+        assert settings.load(environ=environ).vault.profiles == {"s3://backup": "elsewhere"}
+
+    @pytest.mark.parametrize("value", [5, "backup", {"backup": "x"}, {"s3://": ""}, {"s3://": 3}, {"s3://": "a b"}])
+    def test_what_is_none_is_refused(self, value):
+        with pytest.raises(ConfigError, match=r"vault.profiles.* must be a table .* to the name of a profile, such as"):
+            settings.load(environ={}, overrides={"vault": {"profiles": value}})
+
+
 class TestNearRecords:
     def test_what_was_kept_is_found_for_its_mark_alone(self, tmp_path):
         records = NearRecords(tmp_path)
