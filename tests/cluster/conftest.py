@@ -12,6 +12,7 @@ from benchmarks.tripwire import Tripwire
 from rr_assets.cluster.trial import HOW_TO_GET, missing_programs
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One cluster for all of these tests: where several processes run tests, one of them runs these."""
     for item in items:

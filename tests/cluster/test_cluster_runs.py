@@ -32,7 +32,7 @@ def test_cluster_says_who_works(cluster: Running) -> None:
     assert {name: row["role"] for name, row in told.items()} == WORKERS | {"cpu": "coordinator"}
     assert told["gpu1"]["takes"] == "training of 12 configs, selfplay of 12 configs"
     assert told["gpu3"]["takes"] == "selfplay of 12 configs"
-    assert told["cpu"]["runs"] == "0 of 2"
+    assert told["cpu"]["runs"] == "0 of 4"
     assert {row["code"] for row in told.values()} == {code_version()}
 
 

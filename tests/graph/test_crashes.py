@@ -139,7 +139,8 @@ def test_a_pause_that_a_full_disk_refuses_begins_when_there_is_room(
         assert ALERTS == []
     for _ in range(2):
         node.tick(automation.budget_crashes)
-    assert [told.split(" pauses")[0] for told in ALERTS] == [HEX.key, SQUARE.key]
+    [told] = ALERTS
+    assert [part.split(" pauses")[0] for part in told.split("; ")] == [HEX.key, SQUARE.key]
     assert all(pauses.pause_of(node.vault, config) for config in (HEX, SQUARE))
 
 
