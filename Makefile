@@ -36,7 +36,7 @@ test: $(INSTALLED) ## formatter, linter, types, import layers, house rules and a
 	$(BIN)/ruff check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest --numprocesses logical --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest --numprocesses logical --no-loadscope-reorder
 
 coverage: export NUMBA_DISABLE_JIT = 1
 coverage: export RR_TRACES =

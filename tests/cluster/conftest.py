@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -10,14 +9,6 @@ from benchmarks.running import Running, running_cluster
 from benchmarks.soak import SETTINGS, WORKERS
 from benchmarks.tripwire import Tripwire
 from rr_assets.cluster.trial import HOW_TO_GET, missing_programs
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One cluster for all of these tests: where several processes run tests, one of them runs these."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group("cluster"))
 
 
 @pytest.fixture(scope="package")
