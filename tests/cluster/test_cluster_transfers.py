@@ -40,8 +40,8 @@ def serving():
     try:
         yield process.stdout.readline().strip()
     finally:
-        process.terminate()
-        process.wait(20)
+        process.kill()  # whatever it is at
+        process.wait()
 
 
 @pytest.fixture(scope="module")
