@@ -24,6 +24,7 @@ from rr_engine.vault.backends import Found
 from rr_engine.vault.objects import PARTS_AT_ONCE, ObjectBackend, found_of, side_by_side
 
 _MOST_PARTS = 10_000  # of one file; S3's limit
+_READY_S = 60.0  # seconds to read what botocore knows of S3, on a busy machine; no store is asked
 _PROOF = ".proof/create-if-absent"  # of the vault; no kind begins so
 _LOST = (boto.HTTPClientError, boto.ConnectionError, boto.IncompleteReadError)  # on the way, not by what was asked
 _PASSING = {408, 409, 425, 429}  # statuses below 500 after which trying again can help,
@@ -55,7 +56,7 @@ class S3Backend(ObjectBackend):
         )
         files.retries = 1  # the same of s3fs
         try:
-            client: Any = files.connect(timeout=settings.timeout_s)
+            client: Any = files.connect(timeout=_READY_S)
         except ValueError:  # it quotes the address, which may hold a secret
             where = f"endpoint_url of {self._account}" if own else "AWS_ENDPOINT_URL"
             raise VaultError(f"no way to {url}: {where} must be http(s)://host:port") from None
