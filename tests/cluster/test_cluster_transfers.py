@@ -1,14 +1,11 @@
 """The vault on a real S3 server: over a slow, lossy line all arrives, once and whole; what cannot arrive is told."""
 
-import importlib.util
 import os
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -18,30 +15,10 @@ from rr_engine.settings import VaultSettings
 from rr_engine.vault import Vault
 from rr_engine.vault.mirror import mirror
 from tests.cluster.proxy import Proxy, refusal
+from tests.cluster.servers import ROOT, serving
 from tests.engine.vaults import CONFIG, put
 
 FAST = VaultSettings(first_wait_s=0.01, at_once=64)
-ROOT = Path(__file__).parents[2]
-
-
-@contextmanager
-def serving():
-    """Address of an S3 server of these tests' own."""
-    if not all(map(importlib.util.find_spec, ("s3fs", "moto", "boto3"))):
-        pytest.skip("needs the extras `cluster` and `trial`: make .venv/.installed")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "rr_assets.cluster.store", "0"],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        yield process.stdout.readline().strip()
-    finally:
-        process.kill()  # whatever it is at
-        process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +101,6 @@ from rr_engine.settings import VaultSettings
 from rr_engine.vault import Vault
 from rr_engine.vault.mirror import mirror
 from tests.engine.vaults import put
-from pathlib import Path
 vault = Vault.open("s3://{bucket}/vault", settings=VaultSettings(part_mib=5))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 vault.path(put(vault, Path({str(source)!r})))
