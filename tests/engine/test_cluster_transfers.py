@@ -14,8 +14,8 @@ from rr_engine.errors import TransferError, VaultError
 from rr_engine.settings import VaultSettings
 from rr_engine.vault import Vault
 from rr_engine.vault.mirror import mirror
-from tests.cluster.proxy import Proxy, refusal
-from tests.cluster.servers import ROOT, serving
+from tests.engine.proxy import Proxy, refusal
+from tests.engine.servers import ROOT, serving
 from tests.engine.vaults import CONFIG, put
 
 FAST = VaultSettings(first_wait_s=0.01, at_once=64)
@@ -97,9 +97,9 @@ class TestWhole:
         with source.open("wb") as file:
             file.truncate(120 << 20)
         code = f"""import resource
+from pathlib import Path
 from rr_engine.settings import VaultSettings
 from rr_engine.vault import Vault
-from rr_engine.vault.mirror import mirror
 from tests.engine.vaults import put
 vault = Vault.open("s3://{bucket}/vault", settings=VaultSettings(part_mib=5))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -135,7 +135,6 @@ class TestWritersAtOnce:
 
     def test_claims_of_several_processes_share_no_seed(self, bucket, vault):
         code = f"""from rr_engine.vault import Vault
-from rr_engine.vault.mirror import mirror
 vault = Vault.open("s3://{bucket}/vault")
 for _ in range(10): print(vault.claim({CONFIG!r}, 5).start)"""
         processes = [
