@@ -133,27 +133,28 @@ class Running:
         run_config = {"resources": {"settings": {"config": {"overrides": overrides}}}} if overrides else {}
         tags = [] if config is None else [{"key": "dagster/partition", "value": config}]
         variables = {"asset": [asset], "config": run_config, "tags": tags}
-        answer = ask(self.trial.pages, _LAUNCH, variables)["launchPipelineExecution"]
-        assert answer["__typename"] == "LaunchRunSuccess", answer
-        return str(answer["run"]["runId"])
+        return str(self._order(_LAUNCH, variables, "launchPipelineExecution", "LaunchRunSuccess")["run"]["runId"])
 
     def stop(self, run_id: str) -> None:
         """Stop a run through the pages, as a person does."""
-        answer = ask(self.trial.pages, _STOP, {"run": run_id})["terminateRun"]
-        assert answer["__typename"] == "TerminateRunSuccess", answer
+        self._order(_STOP, {"run": run_id}, "terminateRun", "TerminateRunSuccess")
+
+    def _order(self, mutation: str, variables: dict[str, Any], field: str, success: str) -> dict[str, Any]:
+        """What the pages answer to a mutation, which must be of the type `success`."""
+        answer: dict[str, Any] = ask(self.trial.pages, mutation, variables)[field]
+        assert answer["__typename"] == success, answer
+        return answer
 
     @contextmanager
     def without(self, sensor: str) -> Iterator[None]:
         """The platform does not do meanwhile what that sensor starts."""
         selector = _HERE | {"sensorName": sensor}
         state = ask(self.trial.pages, _SENSOR, {"sensor": selector})["sensorOrError"]["sensorState"]["id"]
-        answer = ask(self.trial.pages, _STOP_SENSOR, {"state": state})["stopSensor"]
-        assert answer["__typename"] == "StopSensorMutationResult", answer
+        self._order(_STOP_SENSOR, {"state": state}, "stopSensor", "StopSensorMutationResult")
         try:
             yield
         finally:
-            answer = ask(self.trial.pages, _START_SENSOR, {"sensor": selector})["startSensor"]
-            assert answer["__typename"] == "Sensor", answer
+            self._order(_START_SENSOR, {"sensor": selector}, "startSensor", "Sensor")
 
     def run(self, run_id: str) -> dg.RunRecord:
         """A run as it is now."""

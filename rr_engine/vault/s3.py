@@ -38,6 +38,7 @@ class S3Backend(ObjectBackend):
 
     def __init__(self, url: str, *, near: Path, settings: VaultSettings) -> None:
         own = _profile_for(url, settings)
+        where = f"endpoint_url of profile {own['profile']}" if own else "AWS_ENDPOINT_URL"
         self._account = f"profile {own['profile']}" if own else "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         files = S3FileSystem(
             **own,
@@ -58,12 +59,11 @@ class S3Backend(ObjectBackend):
         try:
             client: Any = files.connect(timeout=_READY_S)
         except ValueError:  # it quotes the address, which may hold a secret
-            where = f"endpoint_url of {self._account}" if own else "AWS_ENDPOINT_URL"
             raise VaultError(f"no way to {url}: {where} must be http(s)://host:port") from None
         except self._faults as error:
             raise VaultError(f"no way to {url}: {error}") from error
         if "@" in client.meta.endpoint_url:
-            raise VaultError(f"no way to {url}: the store's address must hold no keys; they have names of their own")
+            raise VaultError(f"no way to {url}: {where} must hold no keys; they have names of their own")
         super().__init__(url, files, near=near, settings=settings)
         self._bucket = self._root.partition("/")[0]
         self._proven = False

@@ -275,7 +275,7 @@ class TestRefusals:
     @pytest.mark.parametrize("address", ["http://a:secret@127.0.0.1:9", "a:secret@host", "rubbish"])
     def test_an_address_of_the_store_with_keys_or_none_at_all_is_refused(self, bucket, monkeypatch, address):
         monkeypatch.setenv("AWS_ENDPOINT_URL", address)
-        with pytest.raises(VaultError, match="AWS_ENDPOINT_URL must|address must hold no keys") as refused:
+        with pytest.raises(VaultError, match="AWS_ENDPOINT_URL must") as refused:
             Vault.open(f"s3://{bucket}/vault")
         assert "secret" not in str(refused.value)
 
