@@ -128,6 +128,10 @@ class Running:
         launcher.forget()
         return list(launcher.nodes())
 
+    def node(self, worker: str) -> Node:
+        """A worker as it answers now."""
+        return next(node for node in self.nodes() if node.name.partition("@")[0] == worker)
+
     def launch(self, asset: str, config: str | None = None, **overrides: Mapping[str, float]) -> str:
         """Launch a run through the pages, as a person does, with other settings if they are named; returns its id."""
         run_config = {"resources": {"settings": {"config": {"overrides": overrides}}}} if overrides else {}

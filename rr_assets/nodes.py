@@ -3,7 +3,8 @@
 import os
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 import rr_engine
 from rr_engine.boards import CONFIGS, Config
-from rr_engine.errors import DataError, EngineError
+from rr_engine.errors import ConfigError, DataError, EngineError
 from rr_engine.selfplay import idle
 from rr_engine.settings import Settings
 from rr_engine.training import memory
@@ -25,6 +26,7 @@ CPU = "cpu"
 GPU = "gpu"
 SELFPLAY = "selfplay"
 TRAINING = "training"
+VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"
 
 _WORKS_OF_ROLE = {  # on a GPU, what is preferred first
     "coordinator": (),
@@ -143,27 +145,52 @@ def own_node(lane: str, role: str, settings: Settings, *, disk: Path) -> Node:
 
 def own_gpus() -> list[Gpu]:
     """The GPUs that this process may use, as NVIDIA's management library sees them; raises NoGpuError without any."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        raise NoGpuError(f"no NVIDIA driver on this machine: {error}") from error
-    try:
-        numbers = range(pynvml.nvmlDeviceGetCount()) if visible is None else _numbers(visible)
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(number) for number in numbers]
-        found = [_gpu(handle) for handle in handles]
-    except pynvml.NVMLError as error:
-        raise NoGpuError(f"the GPUs of this machine do not answer: {error}") from error
-    finally:
-        pynvml.nvmlShutdown()
+    with _driver():
+        found = [_gpu(pynvml.nvmlDeviceGetHandleByIndex(number)) for number in _visible()]
     if not found:
         raise NoGpuError("this machine has no NVIDIA GPU, or CUDA_VISIBLE_DEVICES hides it")
     return found
 
 
-def _numbers(visible: str) -> list[int]:
-    """GPUs that CUDA_VISIBLE_DEVICES names by number; names of another form mean all that the driver shows."""
-    return [int(number) for number in visible.split(",") if number.strip().isdecimal()]
+def gpu_numbers() -> list[int]:
+    """The driver's numbers of the GPUs that this process may use."""
+    try:
+        with _driver():
+            return _visible()
+    except NoGpuError:
+        return []
+
+
+def use_gpu(number: int | None) -> None:
+    """Let this process and those it starts use one GPU, or none; raises ConfigError where it may not use that one."""
+    numbers = gpu_numbers()
+    if number is not None and numbers and number not in numbers:
+        raise ConfigError(f"this node has GPU {', '.join(map(str, numbers))} and no GPU {number}")
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # numbered as the driver does
+    hidden = number is None or os.environ.get(VISIBLE_VARIABLE) == ""
+    os.environ[VISIBLE_VARIABLE] = "" if hidden else str(number)
+
+
+@contextmanager
+def _driver() -> Generator[None]:
+    """NVIDIA's driver, to be asked; raises NoGpuError where there is none, or it does not answer."""
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        raise NoGpuError(f"no NVIDIA driver on this machine: {error}") from error
+    try:
+        yield
+    except pynvml.NVMLError as error:
+        raise NoGpuError(f"the GPUs of this machine do not answer: {error}") from error
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _visible() -> list[int]:
+    """GPUs that CUDA_VISIBLE_DEVICES names by number; without it, or with names of another form, all there are."""
+    named = os.environ.get(VISIBLE_VARIABLE)
+    numbers = [] if named is None else [int(word) for word in named.split(",") if word.strip().isdecimal()]
+    return numbers if numbers or named == "" else list(range(pynvml.nvmlDeviceGetCount()))
 
 
 def _gpu(handle: Any) -> Gpu:

@@ -18,6 +18,7 @@ import time
 import xmlrpc.client
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -31,6 +32,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from rr_assets.cluster import store
 from rr_assets.cluster.worker import THREADS
+from rr_assets.nodes import VISIBLE_VARIABLE, gpu_numbers
 from rr_engine.cli import run_command
 from rr_engine.errors import ConfigError
 from rr_engine.render.table import columns
@@ -240,8 +242,9 @@ class Trial:
         for name, command in platform.items():
             sections[f"program:{name}"] = self._program(command, autostart="false", priority="1000")
         threads = max(1, (os.cpu_count() or 1) // (len(workers) + cpu_slots))
-        for name, role in workers.items():
-            sections[f"program:{name}"] = self._worker(f"gpu --name {name}", role, threads)
+        gpus = chain(gpu_numbers(), repeat(None))
+        for (name, role), gpu in zip(workers.items(), gpus, strict=False):
+            sections[f"program:{name}"] = self._worker(f"gpu --name {name}", role, threads, gpu)
         sections["program:cpu"] = self._worker(f"cpu --name cpu --slots {cpu_slots}", "coordinator", threads)
         return sections
 
@@ -257,9 +260,10 @@ class Trial:
         logs = {"redirect_stderr": "true", "stdout_logfile": f"{self.folder}/log/%(program_name)s.log"}
         return {"command": command, **fixed, **logs, "stopwaitsecs": "10", **fields}
 
-    def _worker(self, words: str, role: str, threads: int) -> dict[str, str]:
-        """It is stopped at once, not after the run it is at."""
-        own = {"RR_NODE__ROLE": role} | dict.fromkeys(THREADS, str(threads))
+    def _worker(self, words: str, role: str, threads: int, gpu: int | None = None) -> dict[str, str]:
+        """It is stopped at once, not after the run it is at; without a GPU of its own it sees none."""
+        visible = "" if gpu is None else str(gpu)
+        own = {"RR_NODE__ROLE": role, VISIBLE_VARIABLE: visible} | dict.fromkeys(THREADS, str(threads))
         environment = ",".join(f'{name}="{value}"' for name, value in own.items())
         command = f"{_BIN}/rr-worker {words}"
         return self._program(command, autostart="false", priority="1001", environment=environment, stopsignal="QUIT")

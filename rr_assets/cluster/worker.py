@@ -13,7 +13,7 @@ from dotenv import load_dotenv
 from filelock import FileLock, Timeout
 
 from rr_assets.cluster.broker import LANE_VARIABLE, queue_of
-from rr_assets.nodes import CPU, GPU, own_node
+from rr_assets.nodes import CPU, GPU, gpu_numbers, own_node, use_gpu
 from rr_engine.cli import run_command
 from rr_engine.errors import ConfigError
 from rr_engine.settings import load
@@ -41,7 +41,7 @@ def main() -> None:
 def work(
     lane: Annotated[Lane, typer.Argument(help="gpu: self-play and training, one run at a time; cpu: all the rest.")],
     name: Annotated[str, typer.Option(help="Of this worker; two of one host need different ones.")] = "",
-    gpu: Annotated[int, typer.Option(min=0, help="Number of the GPU that it has for itself.")] = 0,
+    gpu: Annotated[int | None, typer.Option(min=0, help="The GPU that it has to itself; else the first one.")] = None,
     slots: Annotated[int, typer.Option(min=1, help="Runs at once, on the lane cpu.")] = 1,
 ) -> None:
     """Take runs from the broker (RR_BROKER) until it is stopped; `node.role` of the settings says which.
@@ -56,12 +56,12 @@ def work(
     share = max(1, (os.cpu_count() or 1) // (slots if lane is Lane.CPU else 1))
     for variable in THREADS:
         os.environ.setdefault(variable, str(share))  # runs that wait for each other's cores take ten times as long
-    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # numbered as the driver does
-    os.environ["CUDA_VISIBLE_DEVICES"] = str(gpu) if lane is Lane.GPU else ""
+    number = next(iter(gpu_numbers()), 0) if gpu is None else gpu
+    use_gpu(number if lane is Lane.GPU else None)
     node = own_node(lane, settings.node.role, settings, disk=cache_folder())
     if not node.takes:
         raise ConfigError("the memory of this node holds no network of any config: it would take no run")
-    with _alone(gpu, needed=lane is Lane.GPU and bool(node.gpus)):
+    with _alone(number, needed=lane is Lane.GPU and bool(node.gpus)):
         os.environ[LANE_VARIABLE] = lane
         from rr_assets.cluster import app as celery_app
 

@@ -28,6 +28,11 @@ def best_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def device_name(device: str) -> str:
+    """What people call a device: a GPU's model, or `cpu`."""
+    return torch.cuda.get_device_name() if device == "cuda" else device
+
+
 class NetworkEvaluator:
     """`search.Evaluator` of a checkpoint. Keeps a copy of the network made for speed.
 

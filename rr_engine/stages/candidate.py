@@ -51,10 +51,11 @@ def make_candidate(
     States of the run are kept in the vault under its dataset, settings and start, so the same run finds its newest.
     """
     from rr_engine.nn.checkpoint import save_checkpoint
-    from rr_engine.nn.evaluator import best_device
+    from rr_engine.nn.evaluator import best_device, device_name
     from rr_engine.training.train import Listeners, train
 
     vault.demand_room()
+    device = best_device()
     data = dataset.newest_dataset(vault, config)
     window = dataset.load_dataset(vault, data)
     start = starting_card(vault, config, settings)
@@ -69,12 +70,13 @@ def make_candidate(
         max_samples_trained=allowed,
         resume=states.newest(),
         listeners=Listeners(on_epoch, on_progress, states.keep),
-        device=best_device(),
+        device=device,
     )
     anomaly = _is_anomalous(vault, config, result)
     facts = {
         **result.facts(),
         **_start_facts(data, start),
+        "device": device_name(device),
         "resumed_at_step": states.resumed_at,
         "loss_anomaly": anomaly,
         "input_quality": _quality_again(vault, data) if anomaly else None,

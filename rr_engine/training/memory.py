@@ -5,7 +5,7 @@ from rr_engine.settings import DatasetSettings, NetworkSettings
 
 _CONTEXT_GB = 1.2  # CUDA itself, weights, and what the allocator keeps
 _MAPS_OF_BLOCK, _MAPS_OF_REST = 6, 12  # feature maps of a sample that wait for the way back
-_WORKSPACE = 1.5  # times the maps: what convolutions take besides
+_WORKSPACE = 1.3  # times the maps, with what convolutions take besides: 0.7 to 1.1 were measured (docs/benchmarks.md)
 _HOST_GB = 2.0  # the process without its window
 
 

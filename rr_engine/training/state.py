@@ -76,5 +76,5 @@ def restore_optimizer(model: nn.Module, optimizer: torch.optim.Optimizer, tensor
         require_fit(tensors, wanted, "optimizer of a training state")
     for name, weight in model.named_parameters():
         for slot, value in under(name, tensors).items():
-            kept = value if value.dim() == 0 else torch.empty_like(weight).copy_(value)
+            kept = value.to(weight.device) if value.dim() == 0 else torch.empty_like(weight).copy_(value)
             optimizer.state[weight][slot] = kept

@@ -117,4 +117,7 @@ def test_cluster_lost_training_is_noticed_and_goes_on_from_its_state(cluster: Ru
         assert LOST_TAG in cluster.run(lost).dagster_run.tags
         cluster.trial.start("gpu1")
         assert cluster.wait_ended(cluster.launch("checkpoint", OTHER.key, training=LONG)) is S.SUCCESS
-        assert cluster.vault.cards(candidate.KIND, OTHER.key)[-1].facts["resumed_at_step"] > 0
+        made = cluster.vault.cards(candidate.KIND, OTHER.key)[-1].facts
+        assert made["resumed_at_step"] > 0
+        gpus = cluster.node("gpu1").gpus
+        assert made["device"] == (gpus[0].name if gpus else "cpu")

@@ -20,7 +20,7 @@ from rr_engine.training.batches import sample
 from rr_engine.training.loss import hits, losses
 from rr_engine.training.plan import Plan, split
 from rr_engine.training.report import Epoch, Progress, TrainingResult, is_anomalous
-from rr_engine.training.state import load_state
+from rr_engine.training.state import load_state, optimizer_tensors, restore_optimizer
 from rr_engine.training.train import Listeners, train
 from rr_engine.training.validate import validate
 from rr_engine.training.window import Window, build_window
@@ -202,6 +202,20 @@ def test_what_is_not_finite_stops_the_training(window: Window) -> None:
     assert not states
     with pytest.raises(TrainingError, match="at least two games"):
         _train(replace(window, games=window.games[:1], game=np.zeros_like(window.game)))
+
+
+def test_all_that_the_optimizer_remembers_comes_back_where_its_weights_are() -> None:
+    model = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    model(torch.ones(3)).sum().backward()
+    optimizer.step()
+    remembered = optimizer_tensors(model, optimizer)
+    elsewhere = torch.nn.Linear(3, 2, device="meta")  # as a GPU is to tensors that come from a file
+    restored = torch.optim.AdamW(elsewhere.parameters(), fused=True)
+    restore_optimizer(elsewhere, restored, remembered)
+    back = optimizer_tensors(elsewhere, restored)
+    assert back.keys() == remembered.keys()
+    assert {tensor.device.type for tensor in back.values()} == {"meta"}
 
 
 def test_the_last_state_before_nan_is_good(window: Window, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,17 +1,19 @@
 """Which node takes what, and how much the queue lets go of."""
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 import dagster as dg
+import pynvml
 import pytest
 from dagster._utils.tags import TagConcurrencyLimitsCounter
 
 from rr_assets.coordinator import priority_of, queue_limits, run_tags, why_nobody
-from rr_assets.nodes import Gpu, Node, code_version, works
+from rr_assets.nodes import Gpu, Node, code_version, use_gpu, works
 from rr_engine.boards import CONFIGS
-from rr_engine.errors import DataError
+from rr_engine.errors import ConfigError, DataError
 from rr_engine.selfplay import idle
 from rr_engine.settings import NetworkSettings, Settings, TrainingSettings
 from rr_engine.training import memory
@@ -179,3 +181,44 @@ def test_a_node_is_read_as_it_was_told_and_nothing_else_is_one() -> None:
     ):
         with pytest.raises(DataError, match="describes no node"):
             Node.read(damaged)
+
+
+@pytest.mark.parametrize(
+    ("there", "visible", "asked", "seen"),
+    [
+        (2, None, 1, "1"),
+        (2, None, None, ""),
+        (2, "", 0, ""),
+        (4, "2,3", 3, "3"),
+        (2, "GPU-5a1c", 1, "1"),
+        (0, None, 0, "0"),  # where the driver does not answer, CUDA may
+    ],
+)
+def test_a_worker_uses_one_gpu_or_none(
+    monkeypatch: pytest.MonkeyPatch, there: int, visible: str | None, asked: int | None, seen: str
+) -> None:
+    _pretend(monkeypatch, there, visible)
+    use_gpu(asked)
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == seen
+
+
+@pytest.mark.parametrize(("there", "visible", "asked"), [(2, None, 2), (4, "2,3", 0)])
+def test_a_gpu_that_is_not_there_is_refused(
+    monkeypatch: pytest.MonkeyPatch, there: int, visible: str | None, asked: int
+) -> None:
+    _pretend(monkeypatch, there, visible)
+    with pytest.raises(ConfigError, match=rf"this node has GPU \d, \d and no GPU {asked}"):
+        use_gpu(asked)
+
+
+def _pretend(monkeypatch: pytest.MonkeyPatch, there: int, visible: str | None) -> None:
+    """So many GPUs, as NVIDIA's library would tell, and what the environment shows of them."""
+    monkeypatch.setenv("CUDA_DEVICE_ORDER", "")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    if visible is None:
+        monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    else:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    for name in ("nvmlInit", "nvmlShutdown"):
+        monkeypatch.setattr(pynvml, name, lambda: None)
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetCount", lambda: there)
