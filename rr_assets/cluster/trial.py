@@ -169,10 +169,19 @@ class Trial:
 
     def down(self) -> None:
         """Stop what `up` started, and nothing else; raises ConfigError if it does not run."""
-        pid = self.pid
-        self._supervisor().shutdown()
+        pid, supervisor = self.pid, self._supervisor()
         deadline = time.monotonic() + _START_S
+        for part in self._at_work():  # all at once, while the servers still answer them
+            supervisor.stopProcess(part, False)
+        _wait("the end of the platform", lambda: not self._at_work(), deadline)
+        supervisor.stopAllProcesses()
+        supervisor.shutdown()
         _wait("its end", lambda: not Path(f"/proc/{pid}").exists(), deadline)
+
+    def _at_work(self) -> list[str]:
+        """The parts that are no servers and do not stand still."""
+        still = ("STOPPED", "EXITED", "FATAL")
+        return [p["name"] for p in self.processes() if p["name"] not in _SERVERS and p["statename"] not in still]
 
     def _supervisor(self) -> Any:
         transport = SupervisorTransport(serverurl=f"unix://{self._socket}")
