@@ -1,4 +1,4 @@
-"""`rr-cluster`: a whole cluster on this machine, for trial and tests: real servers on loopback, run by supervisord.
+"""A whole cluster on this machine, for trial and tests: real servers on loopback, run by supervisord.
 
 Its folder (RR_CLUSTER, else one in the system's folder for temporary files) holds settings, logs and the database; the
 objects of its S3 server live in that server's memory and end with it.
@@ -20,12 +20,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import chain, repeat
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import boto3
 import psycopg2
 import redis
-import typer
 import yaml
 from botocore.exceptions import BotoCoreError, ClientError
 from supervisor.xmlrpc import SupervisorTransport
@@ -33,9 +32,7 @@ from supervisor.xmlrpc import SupervisorTransport
 from rr_assets.cluster import store
 from rr_assets.cluster.worker import THREADS
 from rr_assets.nodes import VISIBLE_VARIABLE, gpu_numbers
-from rr_engine.cli import run_command
 from rr_engine.errors import ConfigError
-from rr_engine.render.table import columns
 
 FOLDER_VARIABLE = "RR_CLUSTER"
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,8 +41,6 @@ _BUCKET = "ringrift"
 _SERVERS = ("database", "broker", "store")
 _START_S = 120  # seconds that the parts have to answer
 HOW_TO_GET = "apt-get install postgresql redis-server, and make .venv/.installed"
-
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
 
 
 @dataclass(frozen=True)
@@ -358,44 +353,3 @@ def _wait(what: str, answers: Callable[[], bool], deadline: float) -> None:
         if time.monotonic() > deadline:
             raise ConfigError(f"{what} did not come within {_START_S} s; its log tells more")
         time.sleep(0.2)
-
-
-def main() -> None:
-    """Run `rr-cluster`."""
-    run_command(app, "rr-cluster")
-
-
-@app.command()
-def up(
-    gpu_workers: Annotated[int, typer.Option(min=1, help="Workers for self-play and training.")] = 1,
-    cpu_slots: Annotated[int, typer.Option(min=1, help="Runs of other kinds at once.")] = 2,
-) -> None:
-    """Start database, broker, store, coordinator and workers; tells where the pages are."""
-    trial = Trial(default_folder())
-    trial.up({f"gpu{number}": "trainer" for number in range(1, gpu_workers + 1)}, cpu_slots=cpu_slots)
-    typer.echo(f"pages at {trial.pages}, logs in {trial.folder}/log; commands join by: eval $(rr-cluster env)")
-
-
-@app.command()
-def down() -> None:
-    """Stop what `up` started, and nothing else."""
-    Trial(default_folder()).down()
-    typer.echo("stopped")
-
-
-@app.command()
-def status() -> None:
-    """What each part does; exit status 1 if nothing runs."""
-    processes = Trial(default_folder()).processes()
-    if not processes:
-        typer.echo("no cluster runs here")
-        raise typer.Exit(1)
-    rows = [{"part": row["name"], "state": row["statename"], "told": row["description"]} for row in processes]
-    typer.echo(columns(rows, right=False))
-
-
-@app.command()
-def env() -> None:
-    """The variables, secrets among them, by which a shell becomes part of the cluster."""
-    for name, value in Trial(default_folder()).environment.items():
-        typer.echo(f"export {name}='{value}'")

@@ -1,0 +1,52 @@
+"""`rr-cluster`: start, look at and stop a whole cluster on this machine."""
+
+from typing import Annotated
+
+import typer
+
+from rr_assets.cluster.trial import Trial, default_folder
+from rr_engine.cli import run_command
+from rr_engine.render.table import columns
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+
+
+def main() -> None:
+    """Run `rr-cluster`."""
+    run_command(app, "rr-cluster")
+
+
+@app.command()
+def up(
+    gpu_workers: Annotated[int, typer.Option(min=1, help="Workers for self-play and training.")] = 1,
+    cpu_slots: Annotated[int, typer.Option(min=1, help="Runs of other kinds at once.")] = 2,
+) -> None:
+    """Start database, broker, store, coordinator and workers; tells where the pages are."""
+    trial = Trial(default_folder())
+    trial.up({f"gpu{number}": "trainer" for number in range(1, gpu_workers + 1)}, cpu_slots=cpu_slots)
+    typer.echo(f"pages at {trial.pages}, logs in {trial.folder}/log; commands join by: eval $(rr-cluster env)")
+
+
+@app.command()
+def down() -> None:
+    """Stop what `up` started, and nothing else."""
+    Trial(default_folder()).down()
+    typer.echo("stopped")
+
+
+@app.command()
+def status() -> None:
+    """What each part does; exit status 1 if nothing runs."""
+    processes = Trial(default_folder()).processes()
+    if not processes:
+        typer.echo("no cluster runs here")
+        raise typer.Exit(1)
+    rows = [{"part": row["name"], "state": row["statename"], "told": row["description"]} for row in processes]
+    typer.echo(columns(rows, right=False))
+
+
+@app.command()
+def env() -> None:
+    """The variables, secrets among them, by which a shell becomes part of the cluster."""
+    for name, value in Trial(default_folder()).environment.items():
+        typer.echo(f"export {name}='{value}'")
