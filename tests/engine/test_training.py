@@ -27,6 +27,7 @@ from rr_engine.training.window import Window, build_window
 
 NETWORK = NetworkSettings(channels=8, blocks=1)
 QUICK = TrainingSettings(passes=3, batch_size=64, learning_rate=5e-3)
+DEVICES = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def window(hex_records: list[GameRecord]) -> Window:
 
 
 def _train(window: Window, listeners: Listeners | None = None, **changes: object) -> TrainingResult:
-    resume, most = changes.pop("resume", None), changes.pop("max_samples_trained", None)
+    resume, most, device = (changes.pop(name, None) for name in ("resume", "max_samples_trained", "device"))
     settings = replace(QUICK, **changes)
     return train(
         window,
@@ -45,6 +46,7 @@ def _train(window: Window, listeners: Listeners | None = None, **changes: object
         resume=resume,
         max_samples_trained=most,
         listeners=listeners,
+        device=device or "cpu",
     )
 
 
@@ -126,6 +128,17 @@ def test_a_stopped_run_goes_on_and_ends_the_same(window: Window, killed_after: i
     assert save_checkpoint(resumed.checkpoint) == save_checkpoint(undisturbed.checkpoint)
     for one, other in zip(resumed.epochs, undisturbed.epochs, strict=True):
         assert replace(one, samples_per_s=0) == replace(other, samples_per_s=0)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_stopped_run_goes_on_from_a_file_on_any_device(window: Window, device: str) -> None:
+    states: list[bytes] = []
+    _train(window, Listeners(on_state=lambda state, _: states.append(state)), state_interval_s=0.0, device=device)
+    assert len(states) > 2
+    seen: list[Epoch] = []
+    _train(window, Listeners(on_epoch=seen.append), resume=states[len(states) // 2], device=device)
+    assert seen[-1].epoch == QUICK.passes - 1
+    assert 0 < seen[-1].validation < 10
 
 
 def test_states_are_given_at_the_end_of_a_pass_but_not_of_the_run(window: Window) -> None:
