@@ -1,11 +1,13 @@
 """Facts of a stage as Dagster metadata: typed, readable, nothing computed."""
 
+import base64
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
+from rr_engine.stages.highlights import Highlight
 from rr_engine.vault import Card
 
 
@@ -56,6 +58,17 @@ def _cell(value: Any) -> str | int | float | bool:
     if value is None:
         return "-"
     return value if type(value) in _COLUMN_TYPES else str(value)
+
+
+def of_highlights(highlights: Sequence[Highlight], config: str) -> dict[str, dg.MetadataValue[Any]]:
+    """A picture of each game, and how to look at all of it."""
+    return {
+        shown.title.replace(" ", "_"): dg.MetadataValue.md(
+            f"![{shown.title}](data:image/svg+xml;base64,{base64.b64encode(shown.picture.encode()).decode()})\n\n"
+            f"{shown.about}: `rr games replay {shown.game} --config {config}`"
+        )
+        for shown in highlights
+    }
 
 
 def judged(

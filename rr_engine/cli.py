@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rr_engine.cli_games import games
+from rr_engine.cli_play import play, serve
 from rr_engine.cli_vault import vault
 from rr_engine.errors import EngineError
 
@@ -32,6 +34,9 @@ _Runs = Annotated[int, typer.Option(min=1, help="The best of so many runs counts
 _LINE_EVERY_S = 5.0  # of progress, where it is no terminal
 bench = typer.Typer(help="Measure what takes seconds.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
+app.add_typer(games, name="games")
+app.command()(play)
+app.command()(serve)
 app.add_typer(vault, name="vault")
 
 

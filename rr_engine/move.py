@@ -56,6 +56,24 @@ def region_cells(place: Board, state: NDArray[np.void], lowest: int, border: int
     ]
 
 
+def cells_of(place: Board, state: NDArray[np.void], move: int) -> list[int]:
+    """The cells of a legal `move` in `state` in its order, where it ends last; of a line or region all, ascending."""
+    kind, a, b, c = move & 15, move >> 4 & 0xFFF, move >> 16 & 0xFFF, move >> 28 & 0xFFF
+    match kind:
+        case layout.SKIP | layout.SWAP:
+            return []
+        case layout.PLACEMENT | layout.PAYMENT | layout.FORCED:
+            return [a]
+        case layout.CAPTURE:
+            return [a, b, c]
+        case layout.LINE_WHOLE | layout.LINE_WINDOW:
+            return sorted(_run(place, move))
+        case layout.REGION:
+            return region_cells(place, state, a, b)
+        case _:
+            return [a, b]
+
+
 def to_text(place: Board, state: NDArray[np.void], move: int) -> str:
     """The string of a legal `move` in `state`."""
     if move & 15 == layout.REGION:

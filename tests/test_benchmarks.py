@@ -9,7 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks import fleet
+from benchmarks import fleet, serving
+from rr_engine.boards import Config
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = ROOT / "tests" / "data" / "tiny.toml"
@@ -67,3 +68,10 @@ def test_a_fleet_that_fails_is_kept_busy_and_starves_no_config() -> None:
     assert report["gpu_use"] >= 0.85
     assert report["least_share"] >= settings.plan.min_share
     assert report["fewest_trainings"] >= 3
+
+
+def test_the_move_server_is_measured_by_clients_that_play() -> None:
+    row = serving.measure(Config.parse("hex8_2p"), clients=3, simulations=2, seconds=2)
+    assert (row["clients"], row["simulations"]) == (3, 2)
+    assert row["answers_per_s"] > 3
+    assert 0 < row["median_ms"] <= row["p95_ms"] <= row["worst_ms"]

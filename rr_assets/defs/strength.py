@@ -8,7 +8,7 @@ from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import AlertResource, SettingsResource, VaultResource
 from rr_engine.arena.regression import Level
 from rr_engine.boards import Config
-from rr_engine.stages import crown, rating
+from rr_engine.stages import crown, highlights, rating
 
 
 @dg.asset(
@@ -26,16 +26,16 @@ def elo(
     context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource, alert: AlertResource
 ) -> dg.MaterializeResult:
     """Matches of the newest candidate against anchors and champion, and one rating fit over all matches so far."""
-    loaded = settings.load()
-    rated = rating.rate_candidate(
-        vault.open(loaded), Config.parse(context.partition_key), loaded, on_result=lambda text: context.log.info(text)
-    )
+    loaded, config = settings.load(), Config.parse(context.partition_key)
+    opened = vault.open(loaded)
+    rated = rating.rate_candidate(opened, config, loaded, on_result=lambda text: context.log.info(text))
     if rated.regression.level == Level.CRITICAL:
         alert.send(f"{context.partition_key}: {rated.regression.reason}", loaded, context.log)
     return dg.MaterializeResult(
         metadata={
             "ratings": metadata.table(rated.ratings),
             "matches": metadata.table(rated.summary),
+            **metadata.of_highlights(highlights.of_matches(opened, config, rated.matches_card), config.key),
             "ratings_sha256": rated.ratings_card.sha256,
             **metadata.of_card(rated.matches_card),
         },

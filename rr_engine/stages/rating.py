@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -231,9 +231,9 @@ def check_rating(vault: Vault, config: Config, settings: MatchSettings) -> tuple
         problems.append("the newest ratings were not made from the newest matches")
     else:
         ratings_in(vault, ratings[-1])
-    games = _moves_in(vault, card)
+    games = games_in(vault, card)
     for name, result in card.facts["results"].items():
-        played = games.get(name, [])
+        played = [game.moves for game in games.get(name, [])]
         if len(played) != result["games"] or len(set(played)) != result["distinct"]:
             problems.append(f"{name}: the stored games are not those of the result")
         if not is_varied(result, seats=config.players, min_distinct=settings.min_distinct):
@@ -243,13 +243,25 @@ def check_rating(vault: Vault, config: Config, settings: MatchSettings) -> tuple
     return {"candidate": card.facts["candidate"], "games": card.rows}, problems
 
 
-def _moves_in(vault: Vault, card: Card) -> dict[str, list[tuple[int, ...]]]:
-    """The moves of every game of an evaluation, by match; raises DataError where its artefact holds something else."""
+def games_in(vault: Vault, card: Card) -> dict[str, list[PlayedGame]]:
+    """The games of an evaluation, by match; raises DataError where its artefact holds something else."""
     try:
         matches = parse_json(unpacked(vault.get(card), _GAMES_BYTES))
-        return {name: [tuple(map(int, game["moves"])) for game in played] for name, played in matches.items()}
+        return {name: [_played_game(game) for game in played] for name, played in matches.items()}
     except (DataError, TypeError, ValueError, KeyError, AttributeError) as error:
         raise DataError(f"{card.name} holds no games of matches: {error}") from error
+
+
+def _played_game(facts: Mapping[str, Any]) -> PlayedGame:
+    """What `_game_facts` wrote."""
+    winner = facts["winner"]
+    return PlayedGame(
+        group=int(facts["group"]),
+        seat=int(facts["seat"]),
+        winner=None if winner is None else int(winner),
+        won=bool(facts["won"]),
+        moves=tuple(map(int, facts["moves"])),
+    )
 
 
 def check_regression(vault: Vault, config: Config, settings: RegressionSettings) -> tuple[dict[str, Any], list[str]]:

@@ -1,8 +1,10 @@
 """The loop turns: for every config, twice in a row, and it stops where something is wrong."""
 
 import copy
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -96,6 +98,24 @@ def test_people_can_ask_what_a_turn_left(loop: Loop, monkeypatch: pytest.MonkeyP
     assert "games: 8" in counted.stdout
     refused = ask(app, ["sql", "selec", "--config", "hex8_2p"])
     assert "syntax error" in str(refused.exception)
+
+
+def test_games_are_shown_where_they_were_made(loop: Loop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RR_VAULT", loop.vault.url)
+    result = loop.materialize("games_db", "npz_dataset", "checkpoint", "elo", config="hex8_2p")
+    for asset, titles in (("games_db", ("typical_game", "most_surprising_game")), ("elo", ("a_win", "a_loss"))):
+        [event] = [
+            event for event in result.get_asset_materialization_events() if event.asset_key == dg.AssetKey(asset)
+        ]
+        metadata = event.materialization.metadata
+        for title in titles:
+            text = metadata[title].value
+            assert "](data:image/svg+xml;base64," in text
+            page = tmp_path / f"{title}.html"
+            words = shlex.split(text.partition("`")[2].partition("`")[0])
+            told = CliRunner().invoke(app, [*words[1:], "--out", str(page)])
+            assert told.stdout == f"open {page.as_uri()}\n"
+            assert page.read_text().startswith("<!doctype html>")
 
 
 def test_the_plan_covers_the_fleet_and_steers_the_next_games(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:

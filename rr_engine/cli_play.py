@@ -1,0 +1,140 @@
+"""`rr play` and `rr serve`: playing against the players, in the terminal and in a browser."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rr_engine.game import Game
+    from rr_engine.players import Player
+
+_Config = Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")]
+_HELP = "a move as it is listed, or: list, hint, undo, board, quit"
+_LISTED = 60  # moves
+
+
+def play(
+    config: _Config = "hex8_2p",
+    vs: Annotated[
+        str, typer.Option(help="Who has the other seats: champion, heuristic, ... as in `rr match`.")
+    ] = "champion",
+    seat: Annotated[int, typer.Option(min=1, max=4, help="Yours.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same answers.")] = 0,
+) -> None:
+    """Play in the terminal, moves as text."""
+    from rr_engine.boards import Config
+    from rr_engine.errors import ConfigError
+    from rr_engine.game import Game
+    from rr_engine.players import player
+    from rr_engine.players.external import closing
+    from rr_engine.render.text import SEAT_LETTERS
+
+    chosen = Config.parse(config)
+    if seat > chosen.players:
+        raise ConfigError(f"seat {seat}: {config} has seats 1 to {chosen.players}")
+    other = player(vs, chosen, by_hand=True)
+    with closing(other):
+        game = Game(chosen)
+        typer.echo(f"you are {SEAT_LETTERS[seat - 1]}; {_HELP}")
+        while not game.is_over:
+            if game.agent_at(game.player or 0) == seat - 1:
+                if not _decide(game, other, seat - 1):
+                    return
+            else:
+                _answer(game, other, seed)
+    typer.echo(_drawn(game))
+
+
+def _answer(game: Game, other: Player, seed: int) -> None:
+    """Let the other player move."""
+    from rr_engine.players.asked import think
+
+    [thought] = think(other, [game], [seed])
+    typer.echo(f"{other.name} plays {game.move_text(thought.move)}")
+    game.play(thought.move)
+
+
+def _decide(game: Game, other: Player, agent: int) -> bool:
+    """Ask until a move is played or a word changes the game; says whether to go on."""
+    from rr_engine.errors import IllegalMoveError
+
+    typer.echo(f"\n{_drawn(game)}\n")
+    if len(legal := game.legal_texts()) == 1:
+        typer.echo(f"you can only play {legal[0]}")
+        game.play(legal[0])
+        return True
+    word = typer.prompt(f"{len(legal)} moves, such as {' '.join(legal[:6])}; yours").strip()
+    match word:
+        case "quit":
+            return False
+        case "list":
+            typer.echo(" ".join(legal[:_LISTED]) + (" ..." if len(legal) > _LISTED else ""))
+        case "hint":
+            _hint(game, other)
+        case "undo":
+            _undo(game, agent)
+        case "board":
+            pass
+        case _:
+            try:
+                game.play(word)
+            except IllegalMoveError as error:
+                typer.echo(f"{error}\n{_HELP}", err=True)
+    return True
+
+
+def _hint(game: Game, other: Player) -> None:
+    from rr_engine.players.asked import think
+
+    [thought] = think(other, [game], [0])
+    if thought.chances is not None:
+        typer.echo("chances to win: " + " ".join(f"{chance:.0%}" for chance in thought.chances))
+    shares = [] if thought.policy is None else sorted(zip(thought.policy, game.legal_moves().tolist(), strict=True))
+    for share, move in shares[:-6:-1]:
+        typer.echo(f"{share:6.0%}  {game.move_text(move)}")
+    if not shares:
+        typer.echo(f"it would play {game.move_text(thought.move)}")
+
+
+def _undo(game: Game, agent: int) -> None:
+    """Back to the last decision of one's own."""
+    while game.moves_played:
+        game.undo()
+        if game.agent_at(game.player or 0) == agent and len(game.legal_moves()) > 1:
+            return
+    typer.echo("this is the start", err=True)
+
+
+def _drawn(game: Game) -> str:
+    from rr_engine.render.text import draw
+
+    return draw(game)
+
+
+def serve(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Where to listen.")] = 8017,
+    host: Annotated[
+        str, typer.Option(help="The address to listen at; others than this machine's let everybody in.")
+    ] = "127.0.0.1",
+) -> None:
+    """A page to play on, and a move server: its questions are at /docs."""
+    import socket
+
+    import uvicorn
+
+    from rr_engine.errors import ConfigError
+    from rr_engine.serve.app import make_app
+    from rr_engine.settings import load
+    from rr_engine.vault import Vault
+
+    settings = load()
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind((host, port))
+        except OSError as error:
+            raise ConfigError(f"cannot listen at {host}:{port}: {error.strerror}; name another by --port") from error
+    typer.echo(f"open http://{host}:{port}")
+    uvicorn.run(make_app(Vault.open(settings=settings.vault), settings), host=host, port=port, log_level="warning")

@@ -1,0 +1,52 @@
+"""Games put before a player, one by one or many at once, wherever they come from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rr_engine.game import Game
+from rr_engine.players.positions import Float64Array, Positions
+from rr_engine.players.registry import Player
+
+
+@dataclass(frozen=True)
+class Thought:
+    """What a player made of a position."""
+
+    move: int
+    policy: Float64Array | None  # [legal moves], of players that weigh them all
+    chances: Float64Array | None  # [seats] to win, None where nobody looked
+
+
+def think(player: Player, games: Sequence[Game], seeds: Sequence[int]) -> list[Thought]:
+    """What a player makes of games of one config, none over; the same position and seed are answered the same."""
+    moves = [game.legal_moves() for game in games]
+    positions = Positions(
+        config=games[0].config,
+        states=np.concatenate([game.state for game in games]),
+        moves=np.concatenate(moves),
+        offsets=np.concatenate(([0], np.cumsum([len(legal) for legal in moves]))),
+        seeds=np.array([_bits(game, seed) for game, seed in zip(games, seeds, strict=True)], np.uint64),
+        temperature=np.zeros(len(games)),
+        histories=tuple(list(game.moves_played) for game in games),
+    )
+    choice = player.choose(positions)
+    policies = None if choice.policy is None else np.split(choice.policy, positions.offsets[1:-1])
+    return [
+        Thought(
+            move=int(choice.moves[index]),
+            policy=None if policies is None else policies[index],
+            chances=None if choice.values is None or np.isnan(choice.values[index]).any() else choice.values[index],
+        )
+        for index in range(len(games))
+    ]
+
+
+def _bits(game: Game, seed: int) -> int:
+    """Random bits, never 0."""
+    digest = hashlib.sha256(game.state.tobytes() + str(seed).encode()).digest()
+    return int.from_bytes(digest[:8], "little") or 1

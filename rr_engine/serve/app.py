@@ -1,0 +1,99 @@
+"""The server: three questions about positions as JSON, the page to play on, replays of stored games."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Request
+from fastapi import Path as InPath
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, JSONResponse
+
+from rr_engine.boards import CONFIGS, Config, board
+from rr_engine.errors import EngineError
+from rr_engine.players import player
+from rr_engine.players.registry import BY_HAND, KINDS
+from rr_engine.render.replay import place_data, replay_page
+from rr_engine.render.svg import SEAT_COLOURS
+from rr_engine.serve import questions
+from rr_engine.serve.desk import Desk
+from rr_engine.serve.questions import Decisions, Evaluations, Positions, Refusal, Stands, Thinking
+from rr_engine.settings import Settings
+from rr_engine.stages.highlights import find_game
+from rr_engine.vault import Vault
+
+_REFUSED: dict[int | str, dict[str, Any]] = {422: {"model": Refusal, "description": "What is wrong with the question."}}
+_Key = Annotated[str, InPath(max_length=32, examples=["hex8_2p"])]
+_Name = Annotated[str, InPath(max_length=128)]
+
+
+def make_app(vault: Vault, settings: Settings) -> FastAPI:
+    """The application: players come from the vault, none that opens files or starts programs."""
+    app = FastAPI(title="RingRift", version="1", description=__doc__ or "", responses=_REFUSED)
+    desk = Desk(partial(player, settings=settings, vault=vault))
+
+    @app.exception_handler(EngineError)
+    async def refuse(_: Request, error: EngineError) -> JSONResponse:
+        return JSONResponse({"detail": " ".join(str(error).split())}, status_code=422)
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse_form(_: Request, error: RequestValidationError) -> JSONResponse:
+        said = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:3])
+        return JSONResponse({"detail": said}, status_code=422)
+
+    @app.post("/legal")
+    def legal(asked: Positions) -> Stands:
+        """Positions, and what may be played in them."""
+        return Stands(answers=[questions.stand_of(questions.game_at(position)) for position in asked.positions])
+
+    @app.post("/move")
+    async def move(asked: Thinking) -> Decisions:
+        """What a player plays."""
+        games = questions.games_at(asked.positions)
+        thoughts = await desk.think(asked.player, games, seed=asked.seed)
+        return Decisions(answers=list(map(questions.decision_of, games, thoughts)))
+
+    @app.post("/evaluate")
+    async def evaluate(asked: Thinking) -> Evaluations:
+        """What a player thinks of positions: chances to win, and the moves it weighs most."""
+        games = questions.games_at(asked.positions)
+        thoughts = await desk.think(asked.player, games, seed=asked.seed)
+        return Evaluations(answers=list(map(questions.evaluation_of, games, thoughts)))
+
+    @app.get("/boards")
+    def boards() -> dict[str, Any]:
+        """What a page has to know to draw: boards, configs, colours of seats, how players are named."""
+        return _boards()
+
+    @app.get("/replay/{config}/{name}", response_class=HTMLResponse)
+    def replay(config: _Key, name: _Name) -> str:
+        """A stored game, to look at."""
+        return replay_page(find_game(vault, Config.parse(config), name))
+
+    @app.get("/", response_class=HTMLResponse, include_in_schema=False)
+    def page() -> str:
+        return _page()
+
+    return app
+
+
+@cache
+def _boards() -> dict[str, Any]:
+    names = dict.fromkeys(config.board_name for config in CONFIGS)
+    return {
+        "configs": [{"key": config.key, "board": config.board_name, "seats": config.players} for config in CONFIGS],
+        "boards": {name: place_data(board(name)) for name in names},
+        "colours": list(SEAT_COLOURS),
+        "players": [form for kind, (_, form) in KINDS.items() if kind not in BY_HAND],
+    }
+
+
+@cache
+def _page() -> str:
+    render, own = Path(__file__).parents[1] / "render", Path(__file__).parent
+    page = (own / "page.html").read_text(encoding="utf-8")
+    style = (render / "page.css").read_text(encoding="utf-8")
+    script = (render / "board.js").read_text(encoding="utf-8") + (own / "page.js").read_text(encoding="utf-8")
+    return page.replace("{{style}}", style).replace("{{script}}", script)

@@ -1,0 +1,216 @@
+"""What can be asked over HTTP, and what is answered: the shapes, and how they are made of games."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from rr_engine import move as moves_of
+from rr_engine.boards import Config
+from rr_engine.errors import DataError
+from rr_engine.game import Game
+from rr_engine.players.asked import Thought
+from rr_engine.render.svg import on_cells
+
+_MOVES, _POSITIONS = 8192, 64  # that one question may hold
+_TOLD = 12  # moves that an answer weighs, the best ones
+_Text = Annotated[str, StringConstraints(max_length=256)]
+_Key = Annotated[str, StringConstraints(max_length=32), Field(description="Board and seats.", examples=["hex8_2p"])]
+_Name = Annotated[
+    str, StringConstraints(max_length=128), Field(description="A player.", examples=["champion", "heuristic"])
+]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Position(_Strict):
+    """Where a game stands: the moves since its start, or a state text of the trace format."""
+
+    config: _Key
+    moves: Annotated[list[_Text], Field(max_length=_MOVES, description="As text, oldest first.")] = []
+    state: Annotated[str | None, StringConstraints(max_length=20_000), Field(description="Instead of moves.")] = None
+
+
+class Positions(_Strict):
+    """Positions to tell of."""
+
+    positions: Annotated[list[Position], Field(min_length=1, max_length=_POSITIONS)]
+
+
+class Thinking(Positions):
+    """Positions to think about, none over."""
+
+    player: _Name = "champion"
+    seed: Annotated[int, Field(ge=0, lt=2**31, description="Same position, player and seed, same answer.")] = 0
+
+
+class Refusal(BaseModel):
+    """Why a question was refused."""
+
+    detail: str
+
+
+class LegalMove(BaseModel):
+    """A move that may be played."""
+
+    move: str
+    cells: list[int]  # it ends on the last; of a line or a region all
+
+
+class Result(BaseModel):
+    """How a game ended."""
+
+    winner: int
+    end: str
+    ranks: list[int]
+
+
+class Stand(BaseModel):
+    """All of a position: who decides what, and what is where."""
+
+    config: str
+    state: str
+    seat: int | None  # that decides, None when the game is over
+    phase: str
+    swapped: bool  # agents have changed places under the pie rule
+    on_cells: list[str]
+    hand: list[int]
+    eliminated: list[int]
+    territory: list[int]
+    goals: dict[str, int]
+    legal: list[LegalMove]
+    last: list[int]  # cells of the last move
+    result: Result | None
+
+
+class Decision(BaseModel):
+    """A player's move."""
+
+    move: str
+    cells: list[int]
+    seat: int
+    chances: list[float] | None  # to win, by seat
+
+
+class Weighed(BaseModel):
+    """A legal move and how much speaks for it."""
+
+    move: str
+    cells: list[int]
+    share: float
+
+
+class Evaluation(BaseModel):
+    """What a player thinks of a position."""
+
+    seat: int
+    chances: list[float] | None  # to win, by seat
+    best: list[Weighed]
+
+
+class Stands(BaseModel):
+    """One for each position asked about."""
+
+    answers: list[Stand]
+
+
+class Decisions(BaseModel):
+    """One for each position asked about."""
+
+    answers: list[Decision]
+
+
+class Evaluations(BaseModel):
+    """One for each position asked about."""
+
+    answers: list[Evaluation]
+
+
+def game_at(position: Position) -> Game:
+    """The game there; raises an EngineError that says what is wrong with it."""
+    config = Config.parse(position.config)
+    if position.state is None:
+        game = Game(config)
+        game.play_all(position.moves)
+        return game
+    if position.moves:
+        raise DataError("a position has moves or a state, not both")
+    return Game.from_text(config, position.state)
+
+
+def games_at(positions: Sequence[Position]) -> list[Game]:
+    """The games there, to think about; raises DataError for one that is over."""
+    games = [game_at(position) for position in positions]
+    if over := [index for index, game in enumerate(games) if game.is_over]:
+        raise DataError(f"position {over[0]}: the game is over, there is nothing to decide")
+    return games
+
+
+def stand_of(game: Game) -> Stand:
+    """All that a page shows of a position."""
+    state, seats, outcome = game.state[0], game.config.players, game.outcome()
+    return Stand(
+        config=game.config.key,
+        state=game.to_text(),
+        seat=game.player,
+        phase=game.phase,
+        swapped=game.is_swapped,
+        on_cells=on_cells(game),
+        hand=state["hand"][:seats].tolist(),
+        eliminated=state["elim"][:seats].tolist(),
+        territory=state["terr"][:seats].tolist(),
+        goals={"elim": int(state["elim_goal"]), "terr": int(state["terr_goal"])},
+        legal=[LegalMove(move=game.move_text(move), cells=_cells(game, move)) for move in game.legal_moves().tolist()],
+        last=_last(game),
+        result=None if outcome is None else Result(winner=outcome.winner, end=outcome.end, ranks=list(outcome.ranks)),
+    )
+
+
+def decision_of(game: Game, thought: Thought) -> Decision:
+    """A player's move in a position."""
+    assert game.player is not None
+    move = thought.move
+    return Decision(move=game.move_text(move), cells=_cells(game, move), seat=game.player, chances=_chances(thought))
+
+
+def evaluation_of(game: Game, thought: Thought) -> Evaluation:
+    """What a player thinks of a position; one that weighs no moves is for its own move."""
+    assert game.player is not None
+    legal = game.legal_moves()
+    shares = (legal == thought.move).astype(float) if thought.policy is None else thought.policy
+    best = np.argsort(-shares, kind="stable")[:_TOLD].tolist()
+    return Evaluation(
+        seat=game.player,
+        chances=_chances(thought),
+        best=[
+            Weighed(
+                move=game.move_text(int(legal[index])),
+                cells=_cells(game, int(legal[index])),
+                share=round(float(shares[index]), 4),
+            )
+            for index in best
+            if shares[index] > 0
+        ],
+    )
+
+
+def _chances(thought: Thought) -> list[float] | None:
+    return None if thought.chances is None else [round(float(chance), 4) for chance in thought.chances]
+
+
+def _cells(game: Game, move: int) -> list[int]:
+    return moves_of.cells_of(game.board, game.state, move)
+
+
+def _last(game: Game) -> list[int]:
+    """Cells of the move that led here."""
+    if not game.moves_played:
+        return []
+    before = game.copy()
+    move = before.undo()
+    return moves_of.cells_of(before.board, before.state, move)
