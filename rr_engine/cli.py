@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rr_engine.cli_games import games
+from rr_engine.cli_games import games, report
 from rr_engine.cli_play import play, serve
 from rr_engine.cli_vault import vault
 from rr_engine.errors import EngineError
@@ -36,6 +36,7 @@ bench = typer.Typer(help="Measure what takes seconds.", no_args_is_help=True)
 app.add_typer(bench, name="bench")
 app.add_typer(games, name="games")
 app.command()(play)
+app.command()(report)
 app.command()(serve)
 app.add_typer(vault, name="vault")
 

@@ -1,7 +1,11 @@
-"""`rr games`: stored games, one by one. Parses arguments and prints; what is done is done in `stages` and `render`."""
+"""`rr games` and `rr report`: stored games one by one, and what all of them have come to.
+
+Parses arguments and prints; what is done is done in `stages` and `render`.
+"""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -31,3 +35,27 @@ def replay(
     path = out or Path(f"replay-{name.replace(':', '-')}.html")
     path.write_text(page, encoding="utf-8")
     typer.echo(f"open {path.resolve().as_uri()}")
+
+
+def report(
+    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("ringrift-report.html"),
+    metrics: Annotated[bool, typer.Option("--metrics", help="Only the numbers, one JSON object per config.")] = False,
+    config: Annotated[list[str] | None, typer.Option(help="Only this config's numbers; may be repeated.")] = None,
+) -> None:
+    """Write the leaderboard with the curves of every config as one HTML page, or print its numbers."""
+    from datetime import UTC, datetime
+
+    from rr_engine.boards import CONFIGS, Config
+    from rr_engine.settings import load
+    from rr_engine.stages.report import metrics_of, report_page
+    from rr_engine.vault import Vault
+
+    settings, now = load(), datetime.now(UTC)
+    vault = Vault.open(settings=settings.vault).snapshot()
+    if metrics:
+        for chosen in [Config.parse(key) for key in config] if config else CONFIGS:
+            typer.echo(json.dumps(metrics_of(vault, chosen, now)))
+        return
+    page, _ = report_page(vault, settings, now)
+    out.write_text(page, encoding="utf-8")
+    typer.echo(f"open {out.resolve().as_uri()}")

@@ -11,7 +11,7 @@ from rr_assets.resources import SettingsResource, VaultResource
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.selfplay.plan import PlanRow
 from rr_engine.stages import curriculum as curricula
-from rr_engine.stages import fleet
+from rr_engine.stages import fleet, report
 
 
 @dg.asset(
@@ -91,7 +91,7 @@ def every_config_is_planned(vault: VaultResource, settings: SettingsResource) ->
     group_name="steering",
     kinds={"html"},
     owners=["team:ringrift"],
-    code_version=str(fleet.SCHEMA_VERSION),
+    code_version=str(report.SCHEMA_VERSION),
     automation_condition=automation.WITH_PLAN,
     freshness_policy=automation.FRESH,
 )
@@ -103,7 +103,7 @@ def leaderboard(
     opened = vault.open(loaded).snapshot()
     waits = liveness.table(context.instance, opened, loaded, CONFIGS)
     workers = liveness.nodes_table(context.instance)
-    card, rows = fleet.make_leaderboard(opened, waits, workers)
+    card, rows = report.make_leaderboard(opened, loaded, waits, workers)
     return dg.MaterializeResult(
         metadata={
             "leaderboard": metadata.table(rows),

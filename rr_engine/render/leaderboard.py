@@ -3,26 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 from typing import Any
-
-_STYLE = (
-    "body{font:15px/1.4 system-ui,sans-serif;margin:2rem;color-scheme:light dark}"
-    "table{border-collapse:collapse}td,th{padding:.3rem .7rem;text-align:left;border-bottom:1px solid #8886}"
-)
-
 
 Rows = Sequence[Mapping[str, Any]]
 
+_STYLE = """
+body { max-width: 100rem; } td, th { vertical-align: top; }
+.wide { overflow-x: auto; } .charts { display: flex; flex-wrap: wrap; gap: 1rem; }
+.charts svg { max-width: 100%; height: auto; }
+details { margin: .6rem 0; } summary { cursor: pointer; font-weight: 600; }
+"""
 
-def leaderboard_page(standings: Rows, waits: Rows, workers: Rows, made_at: str) -> str:
-    """The standing of every config, below it what each part of each loop waits for, and who works, if that is known."""
-    who = f"<h2>Who works</h2>{_table(workers)}" if workers else ""
+
+@dataclass(frozen=True)
+class Section:
+    """What is shown of one config below the table."""
+
+    config: str
+    charts: Sequence[str]  # SVG
+    numbers: Rows
+
+
+def leaderboard_page(standings: Rows, sections: Sequence[Section], waits: Rows, workers: Rows, made_at: str) -> str:
+    """A line per config, curves and numbers of each, what each part of each loop waits for, and who works."""
+    more = (("What goes on, and what waits", waits), ("Who works", workers))
+    tables = "".join(f"<h2>{title}</h2>{_table(rows)}" for title, rows in more if rows)
     return (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>RingRift leaderboard</title>'
-        f"<style>{_STYLE}</style><h1>RingRift leaderboard</h1><p>{escape(made_at)}</p>{_table(standings)}"
-        f"<h2>What goes on, and what waits</h2>{_table(waits)}{who}</html>\n"
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
+        f"<title>RingRift leaderboard</title><style>{_shared_style()}{_STYLE}</style>"
+        f"<h1>RingRift leaderboard</h1><p class=quiet>{escape(made_at)}</p>{_table(standings)}"
+        f"{''.join(map(_section, sections))}{tables}</html>\n"
     )
+
+
+def _section(section: Section) -> str:
+    charts = f'<div class="charts">{"".join(section.charts)}</div>' if section.charts else ""
+    return f"<details><summary>{escape(section.config)}</summary>{charts}{_table(section.numbers)}</details>"
 
 
 def _table(rows: Rows) -> str:
@@ -32,4 +52,8 @@ def _table(rows: Rows) -> str:
         "<tr>" + "".join(f"<td>{'-' if value is None else escape(str(value))}</td>" for value in row.values()) + "</tr>"
         for row in rows
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _shared_style() -> str:
+    return (Path(__file__).parent / "page.css").read_text(encoding="utf-8")

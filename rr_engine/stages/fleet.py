@@ -14,7 +14,6 @@ from rr_engine.errors import DataError, VaultError
 from rr_engine.nn.features import FEATURE_VERSION
 from rr_engine.players.stored import KIND as CHECKPOINT_KIND
 from rr_engine.players.stored import Champion, champion_of
-from rr_engine.render.leaderboard import leaderboard_page
 from rr_engine.selfplay.idle import Choice, choose, memory_gb
 from rr_engine.selfplay.plan import RESTS, ConfigFacts, PlanRow, highest_share, make_plan
 from rr_engine.settings import SelfplaySettings, Settings
@@ -326,24 +325,3 @@ def _title(row: Mapping[str, Any], champion: Champion | None) -> str:
     if champion is None or not evaluations.is_of(row, champion.card.sha256):
         return ""
     return f"champion, generation {champion.pointer.number}"
-
-
-def make_leaderboard(
-    vault: Vault, waits: Sequence[Mapping[str, Any]], workers: Sequence[Mapping[str, Any]] = ()
-) -> tuple[Card, list[dict[str, Any]]]:
-    """Write the page of all configs; `waits` has a row per config and asset (`stages.liveness`), `workers` one each."""
-    now = datetime.now(UTC)
-    rows = standings(vault, now)
-    page = leaderboard_page(rows, waits, workers, now.isoformat(timespec="seconds"))
-    card = vault.put(
-        BOARD_KIND,
-        ALL,
-        page.encode(),
-        suffix=".html",
-        producer="leaderboard",
-        rows=len(rows),
-        schema_version=SCHEMA_VERSION,
-        facts={"rows": rows},
-    )
-    vault.index(BOARD_KIND, ALL)
-    return card, rows

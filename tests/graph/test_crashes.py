@@ -14,7 +14,7 @@ from rr_assets.coordinator import PARTITION_TAG, writes_tag
 from rr_assets.nodes import Gpu
 from rr_engine.boards import CONFIGS
 from rr_engine.settings import Settings
-from rr_engine.stages import fleet, pauses
+from rr_engine.stages import fleet, pauses, report
 from tests.graph.nodes import ALERTS, FAIL, HEX, MACHINES, REFUSED, SQUARE, Node, crash, idle, machine, nothing
 
 
@@ -154,7 +154,7 @@ def test_a_damaged_config_rests_and_the_others_go_on(node: Node) -> None:
     told = liveness.table(node.instance, node.vault, Settings(), CONFIGS)
     assert [row["waits_for"][:30] for row in told if row["config"] == HEX.key] == ["somebody who mends what cannot"]
     assert len([row for row in told if row["config"] == SQUARE.key]) == 6
-    _, standings = fleet.make_leaderboard(node.vault, told)
+    _, standings = report.make_leaderboard(node.vault, Settings(), told)
     assert {row["config"]: row["why"][:30] for row in standings}[HEX.key] == "rests: what is known of it can"
     MACHINES.append(machine(Gpu("idle", 0.0, 70.0, 80.0)))
     [request], _ = idle(node)
