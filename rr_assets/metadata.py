@@ -60,12 +60,6 @@ def _cell(value: Any) -> str | int | float | bool:
     return value if type(value) in _COLUMN_TYPES else str(value)
 
 
-def of_charts(charts: Sequence[str]) -> dict[str, dg.MetadataValue[Any]]:
-    """Curves as pictures; none before there are any."""
-    pictures = "\n\n".join(f"![curves]({_picture(drawn)})" for drawn in charts)
-    return {"curves": dg.MetadataValue.md(pictures)} if charts else {}
-
-
 def _picture(svg: str) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 

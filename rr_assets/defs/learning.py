@@ -8,7 +8,7 @@ from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import SettingsResource, VaultResource
 from rr_engine.boards import Config
 from rr_engine.nn.features import FEATURE_VERSION
-from rr_engine.stages import candidate, report
+from rr_engine.stages import candidate
 
 
 @dg.asset(
@@ -26,21 +26,16 @@ def checkpoint(
     context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource
 ) -> dg.MaterializeResult:
     """A candidate network, trained from the champion on the newest window: safetensors and a card."""
-    loaded, config = settings.load(), Config.parse(context.partition_key)
-    opened = vault.open(loaded)
+    loaded = settings.load()
     made = candidate.make_candidate(
-        opened,
-        config,
+        vault.open(loaded),
+        Config.parse(context.partition_key),
         loaded,
         on_epoch=lambda epoch: context.log.info(str(epoch)),
         on_progress=lambda progress: context.log.info(str(progress)),
     )
     return dg.MaterializeResult(
-        metadata={
-            **metadata.of_facts(made.facts),
-            **metadata.of_charts(report.loss_charts(opened, config)),
-            **metadata.of_card(made.card),
-        },
+        metadata={**metadata.of_facts(made.facts), **metadata.of_card(made.card)},
         data_version=dg.DataVersion(made.card.sha256),
     )
 

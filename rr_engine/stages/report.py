@@ -25,16 +25,19 @@ _TURNS = 5  # the newest, whose median is the time of a turn
 
 
 def report_page(
-    vault: Vault, settings: Settings, now: datetime, *, waits: Rows = (), workers: Rows = ()
+    vault: Vault, settings: Settings, now: datetime, *, waits: Rows = (), workers: Rows = (), draws: bool = True
 ) -> tuple[str, list[dict[str, Any]]]:
-    """The page of all configs and its table; `waits` has a row per config and asset, `workers` one each, if known."""
+    """The page of all configs and its table; `waits` has a row per config and asset, `workers` one each, if known.
+
+    `draws` adds the curves, which take up to half a second a config.
+    """
     rows = fleet.standings(vault, now)
     summaries, sections = [], []
     for row in rows:
         config = Config.parse(row["config"])
         try:
             metrics = metrics_of(vault, config, now)
-            charts = [*strength_charts(vault, config), *loss_charts(vault, config)]
+            charts = [*strength_charts(vault, config), *loss_charts(vault, config)] if draws else []
         except (VaultError, DataError) as error:
             summaries.append(_summary(row, None, f"cannot be read: {error}"))
             continue
@@ -47,8 +50,8 @@ def report_page(
 def make_leaderboard(
     vault: Vault, settings: Settings, waits: Rows, workers: Rows = ()
 ) -> tuple[Card, list[dict[str, Any]]]:
-    """Write the page into the vault; returns its card and its table."""
-    page, rows = report_page(vault, settings, datetime.now(UTC), waits=waits, workers=workers)
+    """Write the page into the vault, without curves, for it is made with every plan; returns its card and its table."""
+    page, rows = report_page(vault, settings, datetime.now(UTC), waits=waits, workers=workers, draws=False)
     card = vault.put(
         fleet.BOARD_KIND,
         fleet.ALL,

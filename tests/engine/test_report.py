@@ -17,8 +17,13 @@ from rr_engine.vault import Vault
 from tests.engine.vaults import put
 
 HEX = Config.parse("hex8_2p")
-NOW = datetime.now(UTC) + timedelta(hours=1)
+
 NUMBERS = ("data_age_hours", "games_per_hour", "replay_ratio", "policy_accuracy", "quality", "turn_minutes", "elo")
+
+
+def soon(hours: float = 1) -> datetime:
+    """So many hours from now."""
+    return datetime.now(UTC) + timedelta(hours=hours)
 
 
 def result(score: float, *, games: int = 40) -> dict[str, object]:
@@ -74,7 +79,7 @@ def turned(vault: Vault, times: int) -> None:
 
 
 def test_before_anything_there_are_no_numbers(local: Vault) -> None:
-    metrics = metrics_of(local, HEX, NOW)
+    metrics = metrics_of(local, HEX, soon())
     assert {metrics[name] for name in NUMBERS} == {None}
     assert (metrics["games"], metrics["lost_games"], metrics["wins"]) == (0, 0, {})
     assert health_of(metrics, Settings()) == "no games; no champion"
@@ -83,7 +88,7 @@ def test_before_anything_there_are_no_numbers(local: Vault) -> None:
 
 def test_the_numbers_are_those_of_the_cards(local: Vault) -> None:
     turned(local, 3)
-    metrics = metrics_of(local, HEX, NOW)
+    metrics = metrics_of(local, HEX, soon())
     assert (metrics["games"], metrics["lost_games"], metrics["duplicate_games"], metrics["invalid_games"]) == (
         28,
         2,
@@ -102,7 +107,7 @@ def test_the_numbers_are_those_of_the_cards(local: Vault) -> None:
 
 def test_old_and_bad_data_are_told(local: Vault) -> None:
     turned(local, 1)
-    metrics = metrics_of(local, HEX, NOW + timedelta(hours=99)) | {"quality": 0.2, "invalid_games": 0}
+    metrics = metrics_of(local, HEX, soon(100)) | {"quality": 0.2, "invalid_games": 0}
     assert health_of(metrics, Settings()) == "games are 100 h old; quality 0.20"
 
 
@@ -121,7 +126,7 @@ def test_curves_are_pictures_with_the_names_of_what_they_show(local: Vault) -> N
 
 def test_the_page_has_a_line_for_every_config_and_needs_nothing_else(local: Vault) -> None:
     turned(local, 2)
-    page, rows = report_page(local, Settings(), NOW, waits=[{"config": "<b>", "waits_for": None}])
+    page, rows = report_page(local, Settings(), soon(), waits=[{"config": "<b>", "waits_for": None}])
     assert [row["config"] for row in rows] == [config.key for config in CONFIGS]
     assert all(f"<td>{config.key}</td>" in page for config in CONFIGS)
     assert "&lt;b&gt;" in page and "<b>" not in page
@@ -133,7 +138,7 @@ def test_a_damaged_config_is_told_and_the_others_are_shown(local: Vault) -> None
     turned(local, 2)
     put(local, b"bad", kind="checkpoint", config="square8_2p", facts={})
     put(local, b"worse", kind="checkpoint", config="square8_2p", facts={})
-    page, _ = report_page(local, Settings(), NOW)
+    page, _ = report_page(local, Settings(), soon())
     assert "cannot be read: " in page and "does not say" in page
     assert page.count("<svg") == 3
 
