@@ -63,12 +63,17 @@ def let_rest(vault: Vault, *, but: Collection[str] = ()) -> None:
             pauses.pause(vault, config, "not part of this", by="hand")
 
 
+def free_port() -> int:
+    """A port of loopback that nobody listens at now."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def dagster_dev(home: Path, **environ: str) -> Iterator[Dev]:
     """Serve the project with that home and the vault inside it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     own = {"DAGSTER_HOME": str(home), "RR_VAULT": str(home / "vault")}
     with (home / "dev.log").open("w") as log:
         process = subprocess.Popen(

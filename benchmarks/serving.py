@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,7 @@ from typing import Any
 import httpx2
 import numpy as np
 
+from benchmarks.served import free_port
 from rr_engine.boards import Config
 from rr_engine.nn.checkpoint import save_checkpoint, untrained
 from rr_engine.settings import load
@@ -37,9 +37,7 @@ _BEGIN_S = 60.0
 @contextmanager
 def running_server(vault: Path) -> Iterator[str]:
     """`rr serve` on a vault; gives its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         [_BIN / "rr", "serve", "--port", str(port)],
         env=os.environ | {"RR_VAULT": str(vault)},

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
 from typing import Any
+
+from rr_engine.render.page import part
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -34,7 +35,7 @@ def leaderboard_page(standings: Rows, sections: Sequence[Section], waits: Rows, 
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
-        f"<title>RingRift leaderboard</title><style>{_shared_style()}{_STYLE}</style>"
+        f"<title>RingRift leaderboard</title><style>{part('page.css')}{_STYLE}</style>"
         f"<h1>RingRift leaderboard</h1><p class=quiet>{escape(made_at)}</p>{_table(standings)}"
         f"{''.join(map(_section, sections))}{tables}</html>\n"
     )
@@ -53,7 +54,3 @@ def _table(rows: Rows) -> str:
         for row in rows
     )
     return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _shared_style() -> str:
-    return (Path(__file__).parent / "page.css").read_text(encoding="utf-8")

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,9 +17,9 @@ from rr_engine.game import Game
 from rr_engine.kernels import layout
 from rr_engine.outcome import Outcome
 from rr_engine.records.record import GameRecord
+from rr_engine.render.page import filled, part
 from rr_engine.render.svg import SEAT_COLOURS, centre, on_cells, size
 
-_GAP = re.compile(r"\{\{(\w+)\}\}")  # in a page, for a part of it
 _LEAST_SHARE = 0.01  # of a policy on a cell that is shown
 _SWING = 0.2  # of a seat's chances from one of its decisions to its next: a moment
 _FIRSTS = {
@@ -82,11 +79,11 @@ def replay_page(shown: Shown) -> str:
     title = f"RingRift {shown.config.key}: {' - '.join(shown.names)}"
     parts = {
         "title": escape(title),
-        "style": _part("page.css"),
-        "script": _part("board.js") + _part("replay.js"),
+        "style": part("page.css"),
+        "script": part("board.js") + part("replay.js"),
         "data": json.dumps(replay_data(shown), separators=(",", ":")).replace("<", r"\u003c"),
     }
-    return _GAP.sub(lambda gap: parts[gap[1]], _part("replay.html"))
+    return filled(part("replay.html"), parts)
 
 
 def replay_data(shown: Shown) -> dict[str, Any]:
@@ -176,13 +173,9 @@ def _decision(game: Game, shown: Shown, index: int) -> dict[str, Any]:
 
 def heat_of(game: Game, policy: Sequence[float] | NDArray[np.float32]) -> dict[int, float]:
     """Shares of a policy over the legal moves by the cell where a move ends; moves without cells are left out."""
+    state = game.state
     heat: dict[int, float] = {}
     for move, share in zip(game.legal_moves().tolist(), policy, strict=True):
-        if share > 0 and (cells := moves_of.cells_of(game.board, game.state, move)):
+        if share > 0 and (cells := moves_of.cells_of(game.board, state, move)):
             heat[cells[-1]] = heat.get(cells[-1], 0.0) + float(share)
     return {cell: round(share, 2) for cell, share in sorted(heat.items()) if share >= _LEAST_SHARE}
-
-
-@cache
-def _part(name: str) -> str:
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")

@@ -15,6 +15,7 @@ from rr_engine.boards import CONFIGS, Config, board
 from rr_engine.errors import EngineError
 from rr_engine.players import player
 from rr_engine.players.registry import BY_HAND, KINDS
+from rr_engine.render.page import filled, part
 from rr_engine.render.replay import place_data, replay_page
 from rr_engine.render.svg import SEAT_COLOURS
 from rr_engine.serve import questions
@@ -92,8 +93,6 @@ def _boards() -> dict[str, Any]:
 
 @cache
 def _page() -> str:
-    render, own = Path(__file__).parents[1] / "render", Path(__file__).parent
-    page = (own / "page.html").read_text(encoding="utf-8")
-    style = (render / "page.css").read_text(encoding="utf-8")
-    script = (render / "board.js").read_text(encoding="utf-8") + (own / "page.js").read_text(encoding="utf-8")
-    return page.replace("{{style}}", style).replace("{{script}}", script)
+    own = Path(__file__).parent
+    parts = {"style": part("page.css"), "script": part("board.js") + (own / "page.js").read_text(encoding="utf-8")}
+    return filled((own / "page.html").read_text(encoding="utf-8"), parts)

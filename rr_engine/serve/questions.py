@@ -153,7 +153,8 @@ def games_at(positions: Sequence[Position]) -> list[Game]:
 
 def stand_of(game: Game) -> Stand:
     """All that a page shows of a position."""
-    state, seats, outcome = game.state[0], game.config.players, game.outcome()
+    whole, seats, outcome = game.state, game.config.players, game.outcome()
+    state = whole[0]
     return Stand(
         config=game.config.key,
         state=game.to_text(),
@@ -165,7 +166,10 @@ def stand_of(game: Game) -> Stand:
         eliminated=state["elim"][:seats].tolist(),
         territory=state["terr"][:seats].tolist(),
         goals={"elim": int(state["elim_goal"]), "terr": int(state["terr_goal"])},
-        legal=[LegalMove(move=game.move_text(move), cells=_cells(game, move)) for move in game.legal_moves().tolist()],
+        legal=[
+            LegalMove(move=moves_of.to_text(game.board, whole, move), cells=moves_of.cells_of(game.board, whole, move))
+            for move in game.legal_moves().tolist()
+        ],
         last=_last(game),
         result=None if outcome is None else Result(winner=outcome.winner, end=outcome.end, ranks=list(outcome.ranks)),
     )

@@ -143,8 +143,8 @@ def _typical(rows: Sequence[_Row]) -> _Row:
 def _highlight(title: str, about: str, name: str, shown: Shown, at: int) -> Highlight:
     """With the position before decision `at` and the move that led there."""
     game = Game(shown.config, pie=shown.pie)
-    last: list[int] = []
-    for move in shown.moves[:at]:
-        last = moves_of.cells_of(game.board, game.state, int(move))
-        game.play(int(move))
+    before = [int(move) for move in shown.moves[:at]]
+    game.play_all(before[:-1])
+    last = [cell for move in before[-1:] for cell in moves_of.cells_of(game.board, game.state, move)]
+    game.play_all(before[-1:])
     return Highlight(title, about, name, board_svg(game, last=last))
