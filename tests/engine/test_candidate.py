@@ -155,10 +155,17 @@ def test_a_candidate_says_whose_weights_it_started_from(vault: Vault, data: Card
     assert made.card.parents == (data.sha256, other.sha256)
 
 
+@pytest.fixture
+def _on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same to the bit is what a processor promises; a GPU's sums are in no fixed order."""
+    monkeypatch.setattr("rr_engine.nn.evaluator.best_device", lambda: "cpu")
+
+
 class _StopError(Exception):
     """Thrown by a listener, as a kill would."""
 
 
+@pytest.mark.usefixtures("_on_cpu")
 def test_a_stopped_run_goes_on_where_it_was(vault: Vault, data: Card, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rr_engine.training.train._TOLD_S", 0.0)
     seen: list[int] = []
@@ -184,6 +191,7 @@ def test_a_stopped_run_goes_on_where_it_was(vault: Vault, data: Card, monkeypatc
     assert make_candidate(fresh, HEX, SETTINGS).card.sha256 == resumed.card.sha256
 
 
+@pytest.mark.usefixtures("_on_cpu")
 def test_states_of_another_version_are_left_alone(vault: Vault, data: Card, monkeypatch: pytest.MonkeyPatch) -> None:
     first = make_candidate(vault, HEX, SETTINGS)
     assert vault.cards(STATE_KIND, HEX.key)
