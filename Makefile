@@ -44,8 +44,8 @@ coverage: $(INSTALLED) ## lines and branches of the kernels that tests reach, co
 	$(BIN)/coverage run --source=rr_engine.kernels -m pytest -q $(KERNEL_TESTS)
 	$(BIN)/coverage report --fail-under=95
 
-ui: $(INSTALLED) ## Dagster's pages and its daemon
-	$(BIN)/dagster dev
+ui: $(INSTALLED) ## Dagster's pages and its daemon, and the page to play on, with replays and leaderboard
+	@$(BIN)/rr serve & trap "kill $$! 2> /dev/null" EXIT INT TERM; $(BIN)/dagster dev
 
 cluster-up: $(INSTALLED) ## a whole cluster on this machine: Postgres, Redis, S3, coordinator, workers
 	$(BIN)/rr-cluster up

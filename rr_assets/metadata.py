@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from rr_engine.settings import Settings
 from rr_engine.stages.highlights import Highlight
 from rr_engine.vault import Card
 
@@ -64,15 +65,33 @@ def _picture(svg: str) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
-def of_highlights(highlights: Sequence[Highlight], config: str) -> dict[str, dg.MetadataValue[Any]]:
+def of_highlights(highlights: Sequence[Highlight], config: str, settings: Settings) -> dict[str, dg.MetadataValue[Any]]:
     """A picture of each game, and how to look at all of it."""
     return {
         shown.title.replace(" ", "_"): dg.MetadataValue.md(
             f"![{shown.title}]({_picture(shown.picture)})\n\n"
-            f"{shown.about}: `rr games replay {shown.game} --config {config}`"
+            f"{shown.about}: {_linked('all of it', f'replay/{config}/{shown.game}', settings)}"
+            f"`rr games replay {shown.game} --config {config}`"
         )
         for shown in highlights
     }
+
+
+def _linked(word: str, path: str, settings: Settings) -> str:
+    """A link to a page of `rr serve`, if it is told where that is."""
+    return f"[{word}]({settings.serve.url}/{path}) or " if settings.serve.url else ""
+
+
+def of_charts(svgs: Sequence[str]) -> dict[str, dg.MetadataValue[Any]]:
+    """Charts beside each other; nothing where there is none."""
+    pictures = " ".join(f"![chart]({_picture(svg)})" for svg in svgs)
+    return {"charts": dg.MetadataValue.md(pictures)} if svgs else {}
+
+
+def of_page(path: str, file: str, settings: Settings) -> dict[str, dg.MetadataValue[Any]]:
+    """A page, as the file that it is and as `rr serve` shows it."""
+    link = {"page": dg.MetadataValue.url(f"{settings.serve.url}/{path}")} if settings.serve.url else {}
+    return {**link, "page_file": dg.MetadataValue.path(file)}
 
 
 def judged(

@@ -152,6 +152,17 @@ def own_gpus() -> list[Gpu]:
     return found
 
 
+def gpu_use(workers: Sequence[Node] | None) -> float | None:
+    """Mean use, from 0 to 1, of the GPUs of all workers, or of this machine if there are none; None without a GPU."""
+    gpus = [gpu for node in workers or () for gpu in node.gpus]
+    if workers is None:
+        try:
+            gpus = own_gpus()
+        except NoGpuError:
+            return None
+    return sum(gpu.use for gpu in gpus) / len(gpus) if gpus else None
+
+
 def gpu_numbers() -> list[int]:
     """The driver's numbers of the GPUs that this process may use."""
     try:

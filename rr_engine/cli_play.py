@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _Config = Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")]
 _HELP = "a move as it is listed, or: list, hint, undo, board, quit"
 _LISTED = 60  # moves
+_HINTS = 5  # moves, the best ones
 
 
 def play(
@@ -91,10 +92,15 @@ def _hint(game: Game, other: Player) -> None:
     [thought] = think(other, [game], [0])
     if thought.chances is not None:
         typer.echo("chances to win: " + " ".join(f"{chance:.0%}" for chance in thought.chances))
-    shares = [] if thought.policy is None else sorted(zip(thought.policy, game.legal_moves().tolist(), strict=True))
-    for share, move in shares[:-6:-1]:
-        typer.echo(f"{share:6.0%}  {game.move_text(move)}")
-    if not shares:
+    rows = (
+        []
+        if thought.policy is None
+        else zip(thought.policy, thought.move_values, game.legal_moves().tolist(), strict=True)
+    )
+    best = sorted(rows, key=lambda row: -row[0])[:_HINTS]
+    for share, value, move in best:
+        typer.echo(f"{share:6.0%}  {game.move_text(move)}{'' if value != value else f', wins {value:.0%}'}")
+    if not best:
         typer.echo(f"it would play {game.move_text(thought.move)}")
 
 

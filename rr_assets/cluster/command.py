@@ -24,7 +24,10 @@ def up(
     """Start database, broker, store, coordinator and workers; tells where the pages are."""
     trial = Trial(default_folder())
     trial.up({f"gpu{number}": "trainer" for number in range(1, gpu_workers + 1)}, cpu_slots=cpu_slots)
-    typer.echo(f"pages at {trial.pages}, logs in {trial.folder}/log; commands join by: eval $(rr-cluster env)")
+    typer.echo(
+        f"Dagster at {trial.pages}, games at {trial.play}, logs in {trial.folder}/log; "
+        "commands join by: eval $(rr-cluster env)"
+    )
 
 
 @app.command()

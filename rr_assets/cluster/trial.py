@@ -52,12 +52,13 @@ class Addresses:
     store: int
     code: int
     pages: int
+    play: int
     password: str = field(repr=False)
 
     @classmethod
     def new(cls) -> "Addresses":
         """Free ports, and a new password."""
-        sockets = [socket.socket() for _ in range(5)]
+        sockets = [socket.socket() for _ in range(6)]
         for taken in sockets:
             taken.bind(("127.0.0.1", 0))
         ports = [taken.getsockname()[1] for taken in sockets]
@@ -79,7 +80,10 @@ class Trial:
         """Where its parts are; raises ConfigError before the first start."""
         if not self._file.exists():
             raise ConfigError(f"there is no cluster in {self.folder}: make one by `rr-cluster up`")
-        return Addresses(**json.loads(self._file.read_text()))
+        try:
+            return Addresses(**json.loads(self._file.read_text()))
+        except TypeError as error:
+            raise ConfigError(f"the cluster in {self.folder} is of another version: remove that folder") from error
 
     def prepare(self) -> None:
         """Choose ports and secrets, unless that was done before."""
@@ -101,12 +105,18 @@ class Trial:
             "AWS_ACCESS_KEY_ID": "ringrift",
             "AWS_SECRET_ACCESS_KEY": own.password,
             "AWS_DEFAULT_REGION": "us-east-1",
+            "RR_SERVE__URL": self.play,
         }
 
     @property
     def pages(self) -> str:
         """Address of Dagster's pages."""
         return f"http://127.0.0.1:{self.addresses.pages}"
+
+    @property
+    def play(self) -> str:
+        """Address of the page to play on, of replays and of the leaderboard."""
+        return f"http://127.0.0.1:{self.addresses.play}"
 
     @property
     def pid(self) -> int:
@@ -227,6 +237,7 @@ class Trial:
             "code": f"{_BIN}/dagster code-server start -h 127.0.0.1 -p {own.code} -m rr_assets",
             "pages": f"{_BIN}/dagster-webserver -h 127.0.0.1 -p {own.pages} -w {self.folder}/workspace.yaml",
             "daemon": f"{_BIN}/dagster-daemon run -w {self.folder}/workspace.yaml",
+            "play": f"{_BIN}/rr serve --port {own.play}",
         }
         sections = {
             "unix_http_server": {"file": str(self._socket), "chmod": "0700"},

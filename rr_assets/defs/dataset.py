@@ -11,7 +11,7 @@ from rr_assets.defs.games import games_db
 from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import SettingsResource, VaultResource
 from rr_engine.boards import Config
-from rr_engine.stages import dataset
+from rr_engine.stages import curves, dataset
 from rr_engine.training.window import SCHEMA_VERSION
 from rr_engine.vault import Card
 
@@ -34,9 +34,11 @@ def npz_dataset(
     loaded = settings.load()
     config = Config.parse(context.partition_key)
     training = _training(context.instance, config, but=context.run.run_id)
-    made = dataset.make_dataset(vault.open(loaded), config, loaded, training=training)
+    opened = vault.open(loaded)
+    made = dataset.make_dataset(opened, config, loaded, training=training)
+    charts = metadata.of_charts(curves.draw(opened, config, "npz_dataset"))
     return dg.MaterializeResult(
-        metadata={**metadata.of_facts(made.facts), **metadata.of_card(made.card)},
+        metadata={**metadata.of_facts(made.facts), **charts, **metadata.of_card(made.card)},
         data_version=dg.DataVersion(made.card.sha256),
     )
 

@@ -9,7 +9,7 @@ from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import SettingsResource, VaultResource
 from rr_engine.boards import Config
 from rr_engine.records.shard import SCHEMA_VERSION
-from rr_engine.stages import fleet, games, highlights
+from rr_engine.stages import curves, fleet, games, highlights
 
 
 @dg.asset(
@@ -42,7 +42,8 @@ def games_db(
             **metadata.of_facts(made.facts),
             "dagster/row_count": made.facts["games"],
             "endings": metadata.table(games.endings(opened, made.cards)),
-            **metadata.of_highlights(highlights.of_games(opened, made.cards), config.key),
+            **metadata.of_highlights(highlights.of_games(opened, made.cards), config.key, loaded),
+            **metadata.of_charts(curves.draw(opened, config, "games_db")),
             "shards": [card.sha256 for card in made.cards],
         },
         data_version=dg.DataVersion(made.version),

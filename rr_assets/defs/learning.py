@@ -8,7 +8,7 @@ from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import SettingsResource, VaultResource
 from rr_engine.boards import Config
 from rr_engine.nn.features import FEATURE_VERSION
-from rr_engine.stages import candidate
+from rr_engine.stages import candidate, curves
 
 
 @dg.asset(
@@ -26,16 +26,18 @@ def checkpoint(
     context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource
 ) -> dg.MaterializeResult:
     """A candidate network, trained from the champion on the newest window: safetensors and a card."""
-    loaded = settings.load()
+    loaded, config = settings.load(), Config.parse(context.partition_key)
+    opened = vault.open(loaded)
     made = candidate.make_candidate(
-        vault.open(loaded),
-        Config.parse(context.partition_key),
+        opened,
+        config,
         loaded,
         on_epoch=lambda epoch: context.log.info(str(epoch)),
         on_progress=lambda progress: context.log.info(str(progress)),
     )
+    charts = metadata.of_charts(curves.draw(opened, config, "checkpoint"))
     return dg.MaterializeResult(
-        metadata={**metadata.of_facts(made.facts), **metadata.of_card(made.card)},
+        metadata={**metadata.of_facts(made.facts), **charts, **metadata.of_card(made.card)},
         data_version=dg.DataVersion(made.card.sha256),
     )
 

@@ -6,6 +6,7 @@ from rr_assets import automation, liveness, metadata
 from rr_assets.coordinator import PARTITION_TAG, under_way
 from rr_assets.defs.dataset import npz_dataset
 from rr_assets.defs.strength import champion, elo
+from rr_assets.nodes import gpu_use, workers_of
 from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import SettingsResource, VaultResource
 from rr_engine.boards import CONFIGS, Config
@@ -71,9 +72,15 @@ def selfplay_plan(
         )
 
     playing = {record.dagster_run.tags.get(PARTITION_TAG, "") for record in under_way(context.instance, "games_db")}
-    planned = fleet.plan_fleet(vault.open(loaded).snapshot(), loaded, playing=playing, on_grant=grant)
+    opened = vault.open(loaded)
+    planned = fleet.plan_fleet(opened.snapshot(), loaded, playing=playing, on_grant=grant)
     return dg.MaterializeResult(
-        metadata={"plan": metadata.table([row.facts() for row in planned.rows]), **metadata.of_card(planned.card)},
+        metadata={
+            "plan": metadata.table([row.facts() for row in planned.rows]),
+            **metadata.of_charts(report.budget_charts(opened)),
+            **metadata.of_facts({f"share_{row.config}": row.share for row in planned.rows}),
+            **metadata.of_card(planned.card),
+        },
         data_version=dg.DataVersion(planned.card.sha256),
     )
 
@@ -103,13 +110,15 @@ def leaderboard(
     opened = vault.open(loaded).snapshot()
     waits = liveness.table(context.instance, opened, loaded, CONFIGS)
     workers = liveness.nodes_table(context.instance)
-    card, rows = report.make_leaderboard(opened, loaded, waits, workers)
+    used = gpu_use(workers_of(context.instance.run_launcher))
+    card, rows = report.make_leaderboard(opened, loaded, waits, workers, used)
     return dg.MaterializeResult(
         metadata={
             "leaderboard": metadata.table(rows),
             "waits": metadata.table(waits),
             **({"workers": metadata.table(workers)} if workers else {}),
-            "page": dg.MetadataValue.path(str(opened.path(card))),
+            **metadata.of_page("leaderboard", str(opened.path(card)), loaded),
+            **metadata.of_facts({"gpu_use": used, **{f"elo_{row['config']}": row["elo"] for row in rows}}),
             **metadata.of_card(card),
         },
         data_version=dg.DataVersion(card.sha256),

@@ -8,7 +8,7 @@ from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import AlertResource, SettingsResource, VaultResource
 from rr_engine.arena.regression import Level
 from rr_engine.boards import Config
-from rr_engine.stages import crown, highlights, rating
+from rr_engine.stages import crown, curves, highlights, rating
 
 
 @dg.asset(
@@ -35,7 +35,8 @@ def elo(
         metadata={
             "ratings": metadata.table(rated.ratings),
             "matches": metadata.table(rated.summary),
-            **metadata.of_highlights(highlights.of_matches(opened, config, rated.matches_card), config.key),
+            **metadata.of_highlights(highlights.of_matches(opened, config, rated.matches_card), config.key, loaded),
+            **metadata.of_charts(curves.draw(opened, config, "elo")),
             "ratings_sha256": rated.ratings_card.sha256,
             **metadata.of_card(rated.matches_card),
         },

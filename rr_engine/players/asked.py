@@ -20,6 +20,7 @@ class Thought:
     move: int
     policy: Float64Array | None  # [legal moves], of players that weigh them all
     chances: Float64Array | None  # [seats] to win, None where nobody looked
+    move_values: Float64Array  # [legal moves] the mover's chance to win after each, NaN where nobody looked
 
 
 def think(player: Player, games: Sequence[Game], seeds: Sequence[int]) -> list[Thought]:
@@ -35,12 +36,16 @@ def think(player: Player, games: Sequence[Game], seeds: Sequence[int]) -> list[T
         histories=tuple(list(game.moves_played) for game in games),
     )
     choice = player.choose(positions)
-    policies = None if choice.policy is None else np.split(choice.policy, positions.offsets[1:-1])
+    cuts = positions.offsets[1:-1]
+    policies = None if choice.policy is None else np.split(choice.policy, cuts)
+    unknown = np.full(len(positions.moves), np.nan)
+    values = np.split(unknown if choice.move_values is None else choice.move_values, cuts)
     return [
         Thought(
             move=int(choice.moves[index]),
             policy=None if policies is None else policies[index],
             chances=None if choice.values is None or np.isnan(choice.values[index]).any() else choice.values[index],
+            move_values=values[index],
         )
         for index in range(len(games))
     ]

@@ -58,6 +58,7 @@ class Choice:
     policy: Float64Array | None = None  # [legal moves of all games], sums to 1 in each game
     recorded: NDArray[np.bool_] | None = None  # [games] whose policy is worth learning; None: all
     values: Float64Array | None = None  # [games, seats] chances to win by seat; NaN where nobody looked
+    move_values: Float64Array | None = None  # [legal moves of all games] the mover's chance after each; NaN as above
     forfeits: Mapping[int, str] = field(default_factory=dict[int, str])  # games lost without a move: index -> why
 
 

@@ -54,6 +54,7 @@ class SearchPlayer:
             policy=np.repeat(1 / counts, counts),
             recorded=full & (counts > 1),
             values=np.full((len(positions), positions.config.players), np.nan),
+            move_values=np.full(len(positions.moves), np.nan),
         )
         simulations = np.where(full, self._simulations, self._cheap_simulations)
         self._search(positions, np.flatnonzero(counts > 1), simulations, choice)
@@ -76,10 +77,11 @@ class SearchPlayer:
                 simulations=simulations[chosen],
                 noise=noise,
             )
-            assert choice.policy is not None and choice.values is not None
+            assert choice.policy is not None and choice.values is not None and choice.move_values is not None
             choice.moves[chosen] = found.moves
             choice.values[chosen] = found.values
             choice.policy[positions.rows(chosen)] = found.policy
+            choice.move_values[positions.rows(chosen)] = found.edge_values
 
         parts = 2 * -(-len(games) // (2 * self._games_per_call))  # even, so that of two cores none waits for the other
         over_cores(work, len(games), share=max(_FEW, -(-len(games) // parts)) if parts else 1)

@@ -1,14 +1,21 @@
-"""Curves as SVG texts, by matplotlib: on any background, in colours that the colour-blind tell apart."""
+"""Charts as SVG texts, for any background, in colours that the colour-blind tell apart: curves by matplotlib, bars."""
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito
 _GREY = "#888888"
 _INCHES = (4.6, 2.5)
+_MARGINS = {"left": 0.13, "right": 0.97, "bottom": 0.18, "top": 0.9}
+_DOTTED = 24  # points of a curve; more of them are a line without dots
+_LONG_NUMBER = re.compile(r"(\d+\.\d\d)\d+")
+_BAR, _ROW, _WIDE = 240, 22, 900  # pixels: of the longest bar, from bar to bar, in all
+_TOLD = 90  # characters beside a bar
 
 
 @dataclass(frozen=True)
@@ -29,10 +36,12 @@ def chart(title: str, curves: Sequence[Curve], *, across: str, up: str) -> str:
     from matplotlib.ticker import MaxNLocator
 
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "ringrift", "font.size": 8, "text.color": _GREY}):
-        figure = Figure(figsize=_INCHES, layout="constrained")
+        figure = Figure(figsize=_INCHES)
+        figure.subplots_adjust(**_MARGINS)
         axes = figure.subplots()
         for curve, colour in zip(curves, COLOURS, strict=False):
-            axes.plot(curve.x, curve.y, color=colour, marker="o", markersize=3, linewidth=1.3, label=curve.name)
+            marker = "o" if len(curve.x) <= _DOTTED else None
+            axes.plot(curve.x, curve.y, color=colour, marker=marker, markersize=3, linewidth=1.3, label=curve.name)
             if curve.low is not None and curve.high is not None:
                 axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.2, linewidth=0)
         axes.set_title(title, fontsize=9)
@@ -51,4 +60,31 @@ def chart(title: str, curves: Sequence[Curve], *, across: str, up: str) -> str:
         out = io.StringIO()
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     text = out.getvalue()
-    return text[text.index("<svg") :]
+    return _LONG_NUMBER.sub(r"\1", text[text.index("<svg") :])
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A share of a whole, what of, and a word on it."""
+
+    name: str
+    share: float  # from 0 to 1
+    told: str
+
+
+def bar_chart(bars: Sequence[Bar]) -> str:
+    """An SVG with a line per share: its name, a bar as long as it is large, its percentage, what is told of it."""
+    most = max((bar.share for bar in bars), default=0) or 1
+    lines: list[str] = []
+    for index, bar in enumerate(bars):
+        foot, length = _ROW * index + 16, _BAR * bar.share / most
+        lines.append(
+            f'<text x="4" y="{foot}">{escape(bar.name)}</text>'
+            f'<rect x="110" y="{foot - 10}" width="{length:.1f}" height="13" fill="{COLOURS[0]}"/>'
+            f'<text x="{length + 118:.1f}" y="{foot}">{bar.share:.1%}  {escape(bar.told[:_TOLD])}</text>'
+        )
+    high = _ROW * len(bars)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDE}" height="{high}" viewBox="0 0 {_WIDE} {high}" '
+        f'font-family="sans-serif" font-size="12" fill="{_GREY}">{"".join(lines)}</svg>'
+    )

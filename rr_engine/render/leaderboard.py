@@ -28,8 +28,13 @@ class Section:
     numbers: Rows
 
 
-def leaderboard_page(standings: Rows, sections: Sequence[Section], waits: Rows, workers: Rows, made_at: str) -> str:
-    """A line per config, curves and numbers of each, what each part of each loop waits for, and who works."""
+def leaderboard_page(
+    standings: Rows, sections: Sequence[Section], waits: Rows, workers: Rows, *, charts: Sequence[str], made_at: str
+) -> str:
+    """A line per config, curves and numbers of each, what each part of each loop waits for, and who works.
+
+    `charts` are those of all configs together.
+    """
     more = (("What goes on, and what waits", waits), ("Who works", workers))
     tables = "".join(f"<h2>{title}</h2>{_table(rows)}" for title, rows in more if rows)
     return (
@@ -37,13 +42,17 @@ def leaderboard_page(standings: Rows, sections: Sequence[Section], waits: Rows, 
         '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
         f"<title>RingRift leaderboard</title><style>{part('page.css')}{_STYLE}</style>"
         f"<h1>RingRift leaderboard</h1><p class=quiet>{escape(made_at)}</p>{_table(standings)}"
-        f"{''.join(map(_section, sections))}{tables}</html>\n"
+        f"{_charts(charts)}{''.join(map(_section, sections))}{tables}</html>\n"
     )
 
 
 def _section(section: Section) -> str:
-    charts = f'<div class="charts">{"".join(section.charts)}</div>' if section.charts else ""
-    return f"<details><summary>{escape(section.config)}</summary>{charts}{_table(section.numbers)}</details>"
+    told = f"{_charts(section.charts)}{_table(section.numbers)}"
+    return f"<details id={section.config}><summary>{escape(section.config)}</summary>{told}</details>"
+
+
+def _charts(charts: Sequence[str]) -> str:
+    return f'<div class="charts">{"".join(charts)}</div>' if charts else ""
 
 
 def _table(rows: Rows) -> str:

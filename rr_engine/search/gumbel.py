@@ -34,6 +34,7 @@ class Found:
     policy: Floats  # [legal moves of all games] improved policy, sums to 1 in each game
     values: Floats  # [games, seats] chance to win of each seat
     visits: Int64Array  # [legal moves of all games] simulations that went each way
+    edge_values: Floats  # [legal moves of all games] the mover's chance to win after each, NaN where none went
     won: Bools  # [games] whether the mover wins before its turn ends: known, not estimated
 
 
@@ -118,9 +119,10 @@ def search(
         policy=np.empty(len(moves)),
         values=np.empty((len(states), config.players)),
         visits=np.empty(len(moves), np.int64),
+        edge_values=np.empty(len(moves)),
         won=won,
     )
-    trees.settle(tree, scale, found.policy, found.moves, found.values, found.visits)
+    trees.settle(tree, scale, found.policy, found.moves, found.values, found.visits, found.edge_values)
     _take_wins(found, states, moves, offsets, noise, wins)
     return found
 
@@ -140,6 +142,7 @@ def _take_wins(
         found.policy[own] = wins[own] / np.count_nonzero(wins[own])
         found.values[game] = np.arange(found.values.shape[1]) == states["player"][game]
         found.visits[own] = 0
+        found.edge_values[own] = np.where(wins[own], 1.0, np.nan)
 
 
 def _plant(

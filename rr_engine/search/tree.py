@@ -278,11 +278,12 @@ def take_values(tree: Any, games: Any, values: Any, logits: Any, offsets: Any) -
 
 
 @entry
-def settle(tree: Any, scale: Any, policy: Any, chosen: Any, values: Any, visits: Any) -> None:
-    """Fill, for every game, improved `policy` and `visits` of the root's edges, the move `chosen`, and `values`.
+def settle(tree: Any, scale: Any, policy: Any, chosen: Any, values: Any, visits: Any, edge_values: Any) -> None:
+    """Fill, for every game, `policy`, `visits` and `edge_values` of the root's edges, the move `chosen`, and `values`.
 
     The improved policy is the softmax of prior logits and completed values; the move is the best by noise, prior and
-    value among those with the most visits. Values are by seat. A root that was never evaluated is passed over.
+    value among those with the most visits. Values are by seat, those of edges the mover's, NaN where none was walked.
+    A root that was never evaluated is passed over.
     """
     for game in range(tree.used.size):
         if tree.visits[game, 0] == 0:
@@ -296,6 +297,7 @@ def settle(tree: Any, scale: Any, policy: Any, chosen: Any, values: Any, visits:
         for edge in range(first, first + count):
             visits[edge] = _visits_of(tree, game, edge)
             most = max(most, visits[edge])
+            edge_values[edge] = _value_of(tree, game, edge, agent, np.nan)
             policy[edge] = tree.logit[edge] + weight * _value_of(tree, game, edge, agent, otherwise)
             top = max(top, policy[edge])
         total, best, best_score = 0.0, first, -np.inf

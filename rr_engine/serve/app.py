@@ -23,6 +23,7 @@ from rr_engine.serve.desk import Desk
 from rr_engine.serve.questions import Decisions, Evaluations, Positions, Refusal, Stands, Thinking
 from rr_engine.settings import Settings
 from rr_engine.stages.highlights import find_game
+from rr_engine.stages.report import newest_page
 from rr_engine.vault import Vault
 
 _REFUSED: dict[int | str, dict[str, Any]] = {422: {"model": Refusal, "description": "What is wrong with the question."}}
@@ -72,6 +73,11 @@ def make_app(vault: Vault, settings: Settings) -> FastAPI:
     def replay(config: _Key, name: _Name) -> str:
         """A stored game, to look at."""
         return replay_page(find_game(vault, Config.parse(config), name))
+
+    @app.get("/leaderboard", response_class=HTMLResponse)
+    def leaderboard() -> str:
+        """All configs on one page, as the newest plan left it."""
+        return newest_page(vault)
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     def page() -> str:

@@ -17,6 +17,7 @@ from rr_engine.players.asked import Thought, think
 
 _MOST_NUMBER = 1024  # simulations or playouts that a name may ask for here: others wait meanwhile
 _MOST_AT_ONCE = 64  # positions thought about together
+_MOST_PLAYERS = 16  # kept ready, with their networks; who was not asked for longest goes
 _FRESH_S = 30.0  # seconds for which a player is the one of its name; a champion may have a successor
 
 Making = Callable[[str, Config], Player]  # raises PlayerError
@@ -85,11 +86,14 @@ class Desk:
         return think(self._player(name, config), games, seeds)
 
     def _player(self, name: str, config: Config) -> Player:
-        known = self._players.get((name, config))
+        known = self._players.pop((name, config), None)
         if known is None or time.monotonic() - known[1] > _FRESH_S:
             made = self.make(name, config)
             player = known[0] if known is not None and known[0].digest == made.digest else made
-            known = self._players[name, config] = (player, time.monotonic())
+            known = (player, time.monotonic())
+        self._players[name, config] = known  # the last one, as the one used last
+        while len(self._players) > _MOST_PLAYERS:
+            del self._players[next(iter(self._players))]
         return known[0]
 
 

@@ -152,7 +152,8 @@ async function hint() {
     for (const move of told.best) if (move.cells.length) hints[move.cells.at(-1)] = Math.min(1, (hints[move.cells.at(-1)] ?? 0) + move.share);
     element("hints").replaceChildren(...told.best.slice(0, 5).map(move => {
       const line = document.createElement("p");
-      line.textContent = `${Math.round(100 * move.share)} %  ${words(move)}  ${move.move}`;
+      const value = move.value === null ? "" : `, wins ${Math.round(100 * move.value)} %`;
+      line.textContent = `${Math.round(100 * move.share)} %${value}: ${words(move)}  ${move.move}`;
       return line;
     }));
     draw();

@@ -103,6 +103,7 @@ class Weighed(BaseModel):
     move: str
     cells: list[int]
     share: float
+    value: float | None  # the mover's chance to win after it, of moves that a search looked at
 
 
 class Evaluation(BaseModel):
@@ -196,6 +197,7 @@ def evaluation_of(game: Game, thought: Thought) -> Evaluation:
                 move=game.move_text(int(legal[index])),
                 cells=_cells(game, int(legal[index])),
                 share=round(float(shares[index]), 4),
+                value=_known(float(thought.move_values[index])),
             )
             for index in best
             if shares[index] > 0
@@ -205,6 +207,10 @@ def evaluation_of(game: Game, thought: Thought) -> Evaluation:
 
 def _chances(thought: Thought) -> list[float] | None:
     return None if thought.chances is None else [round(float(chance), 4) for chance in thought.chances]
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else round(value, 4)
 
 
 def _cells(game: Game, move: int) -> list[int]:

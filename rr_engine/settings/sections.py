@@ -307,6 +307,13 @@ class MirrorSettings(Section):
 
 
 @dataclass(frozen=True)
+class ServeSettings(Section):
+    """Where `rr serve` is found, which Dagster's pages link to."""
+
+    url: Text = "http://127.0.0.1:8017"  # without a slash behind it; empty: nothing links there
+
+
+@dataclass(frozen=True)
 class RetentionSettings(Section):
     """What `rr vault gc` leaves."""
 
@@ -338,6 +345,7 @@ class Settings(Section):
     vault: VaultSettings = field(default_factory=VaultSettings)
     mirror: MirrorSettings = field(default_factory=MirrorSettings)
     retention: RetentionSettings = field(default_factory=RetentionSettings)
+    serve: ServeSettings = field(default_factory=ServeSettings)
 
     def __post_init__(self) -> None:
         for name in ("pairs", "anchor_pairs"):

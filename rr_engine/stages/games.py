@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from rr_engine.boards import Config
@@ -101,6 +102,21 @@ def _totals(cards: Sequence[Card], config: Config, seconds: float) -> dict[str, 
         "wins_by_seat": [sum(card.facts["wins_by_seat"][s] for card in cards) for s in range(config.players)],
         "quality": quality_of(cards).facts(),
     }
+
+
+def rates(claims: Sequence[Claim], cards: Sequence[Card]) -> dict[int, float]:
+    """Games an hour of every run that left games, by its claim: from the claim to its last shard."""
+    found: dict[int, float] = {}
+    for claim in claims:
+        own = [card for card in cards if card.facts["claim"] == claim.number]
+        seconds = _seconds_between(claim.created, own[-1].created) if own else 0.0
+        if seconds > 0:
+            found[claim.number] = round(3600 * sum(card.rows for card in own) / seconds, 1)
+    return found
+
+
+def _seconds_between(sooner: str, later: str) -> float:
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(sooner)).total_seconds()
 
 
 def usual_decisions(vault: Vault, config: Config) -> float:

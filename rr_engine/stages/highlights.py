@@ -64,7 +64,8 @@ def of_games(vault: Vault, cards: Sequence[Card]) -> list[Highlight]:
         odd = max(rows, key=lambda row: (row.decisions, row.name))
         about = f"the longest of {len(rows)} games"
     both = (typical.name, odd.name)
-    games = {name: _of_record(name, record) for name, record in _named(vault, cards) if name in both}
+    theirs = [card for card in cards if any(name.startswith(card.sha256[:_SHARD_DIGITS]) for name in both)]
+    games = {name: _of_record(name, record) for name, record in _named(vault, theirs) if name in both}
     usual = f"{typical.decisions} decisions, ends by {typical.end}, as most of {len(rows)} games do"
     return [
         _highlight("typical game", usual, typical.name, games[typical.name], typical.decisions),
@@ -82,8 +83,8 @@ def of_matches(vault: Vault, config: Config, card: Card) -> list[Highlight]:
         )
         if (first := next(games, None)) is not None:
             game = f"{card.sha256[:_SHARD_DIGITS]}:{first[0]}:{first[1]}"
-            shown = _of_match(card, config, *first, played[first[0]])
-            found.append(_highlight(title, shown.about, game, shown, len(shown.moves)))
+            match = _of_match(card, config, *first, played[first[0]])
+            found.append(_highlight(title, match.about, game, match, len(match.moves)))
     return found
 
 
@@ -140,10 +141,10 @@ def _typical(rows: Sequence[_Row]) -> _Row:
     return min((row for row in of_end if row.decisions == usual), key=lambda row: row.name)
 
 
-def _highlight(title: str, about: str, name: str, shown: Shown, at: int) -> Highlight:
+def _highlight(title: str, about: str, name: str, whole: Shown, at: int) -> Highlight:
     """With the position before decision `at` and the move that led there."""
-    game = Game(shown.config, pie=shown.pie)
-    before = [int(move) for move in shown.moves[:at]]
+    game = Game(whole.config, pie=whole.pie)
+    before = [int(move) for move in whole.moves[:at]]
     game.play_all(before[:-1])
     last = [cell for move in before[-1:] for cell in moves_of.cells_of(game.board, game.state, move)]
     game.play_all(before[-1:])

@@ -12,46 +12,71 @@ from rr_engine.boards import Config
 from rr_engine.errors import DataError, VaultError
 from rr_engine.players.stored import KIND as CHECKPOINT_KIND
 from rr_engine.players.stored import champion_of
-from rr_engine.render.charts import Curve, chart
+from rr_engine.render.charts import Bar, Curve, bar_chart, chart
 from rr_engine.render.leaderboard import Rows, Section, leaderboard_page
-from rr_engine.selfplay.curriculum import ANCHORS
 from rr_engine.settings import Settings
-from rr_engine.stages import dataset, evaluations, fleet, games
+from rr_engine.stages import curves, dataset, evaluations, fleet, games
 from rr_engine.stages.dataset import hours_since
 from rr_engine.vault import Card, Claim, Vault
 
-SCHEMA_VERSION = 5  # of the page
+SCHEMA_VERSION = 6  # of the page
+_PAGES = 200  # the newest, whose use of GPUs is shown
 _TURNS = 5  # the newest, whose median is the time of a turn
 
 
 def report_page(
-    vault: Vault, settings: Settings, now: datetime, *, waits: Rows = (), workers: Rows = (), draws: bool = True
+    vault: Vault, settings: Settings, now: datetime, *, waits: Rows = (), workers: Rows = ()
 ) -> tuple[str, list[dict[str, Any]]]:
-    """The page of all configs and its table; `waits` has a row per config and asset, `workers` one each, if known.
-
-    `draws` adds the curves, which take up to half a second a config.
-    """
+    """The page of all configs and its table; `waits` has a row per config and asset, `workers` one each, if known."""
     rows = fleet.standings(vault, now)
     summaries, sections = [], []
     for row in rows:
         config = Config.parse(row["config"])
         try:
             metrics = metrics_of(vault, config, now)
-            charts = [*strength_charts(vault, config), *loss_charts(vault, config)] if draws else []
+            charts = curves.drawn(vault, config)
         except (VaultError, DataError) as error:
             summaries.append(_summary(row, None, f"cannot be read: {error}"))
             continue
         summaries.append(_summary(row, metrics, health_of(metrics, settings)))
         sections.append(Section(config.key, charts, _told(metrics)))
-    page = leaderboard_page(summaries, sections, waits, workers, now.isoformat(timespec="seconds"))
+    fleet_charts = [*budget_charts(vault), *_gpu_charts(vault)]
+    page = leaderboard_page(
+        summaries, sections, waits, workers, charts=fleet_charts, made_at=now.isoformat(timespec="seconds")
+    )
     return page, rows
 
 
+def budget_charts(vault: Vault) -> list[str]:
+    """How the newest plan shares the compute, and why, if there is one."""
+    plan = fleet.newest_plan(vault).values()
+    return [bar_chart([Bar(row["config"], row["share"], row["reason"]) for row in plan])] if plan else []
+
+
+def _gpu_charts(vault: Vault) -> list[str]:
+    """Use of the GPUs, as the newest pages were made, where there are any."""
+    known = [use for card in _boards(vault)[-_PAGES:] if (use := card.facts.get("gpu_use")) is not None]
+    if len(known) < 2:
+        return []
+    return [chart("use of the GPUs", [Curve("use", list(range(len(known))), known)], across="page", up="share")]
+
+
+def _boards(vault: Vault) -> list[Card]:
+    return [card for card in vault.cards(fleet.BOARD_KIND, fleet.ALL) if card.schema_version == SCHEMA_VERSION]
+
+
+def newest_page(vault: Vault) -> str:
+    """The newest page that was kept; raises DataError before the first."""
+    if not (boards := _boards(vault)):
+        raise DataError("there is no leaderboard yet: materialise it, or let `rr report` write one")
+    return vault.get(boards[-1]).decode()
+
+
 def make_leaderboard(
-    vault: Vault, settings: Settings, waits: Rows, workers: Rows = ()
+    vault: Vault, settings: Settings, waits: Rows, workers: Rows = (), gpu_use: float | None = None
 ) -> tuple[Card, list[dict[str, Any]]]:
-    """Write the page into the vault, without curves, for it is made with every plan; returns its card and its table."""
-    page, rows = report_page(vault, settings, datetime.now(UTC), waits=waits, workers=workers, draws=False)
+    """Write the page into the vault; returns its card and its table. `gpu_use` is that of now, from 0 to 1."""
+    page, rows = report_page(vault, settings, datetime.now(UTC), waits=waits, workers=workers)
     card = vault.put(
         fleet.BOARD_KIND,
         fleet.ALL,
@@ -60,7 +85,7 @@ def make_leaderboard(
         producer="leaderboard",
         rows=len(rows),
         schema_version=SCHEMA_VERSION,
-        facts={"rows": rows},
+        facts={"rows": rows, "gpu_use": gpu_use},
     )
     vault.index(fleet.BOARD_KIND, fleet.ALL)
     return card, rows
@@ -102,7 +127,7 @@ def metrics_of(vault: Vault, config: Config, now: datetime) -> dict[str, Any]:
         "config": config.key,
         **_strength(vault, config),
         "games": sum(card.rows for card in shards),
-        "games_per_hour": _games_per_hour(claims, shards),
+        "games_per_hour": next(reversed(games.rates(claims, shards).values()), None),
         "data_age_hours": round(hours_since(shards[-1].created, now), 2) if shards else None,
         "generation_lag": data.get("generation_lag"),
         "lost_games": _lost(claims, shards),
@@ -114,6 +139,7 @@ def metrics_of(vault: Vault, config: Config, now: datetime) -> dict[str, Any]:
         "quality": (data.get("quality") or {}).get("score"),
         "turn_minutes": _turn_minutes(claims, shards),
         "device": trained.get("device"),
+        "gpu_use": next((card.facts.get("gpu_use") for card in reversed(_boards(vault))), None),
     }
 
 
@@ -136,15 +162,6 @@ def _strength(vault: Vault, config: Config) -> dict[str, Any]:
             for name, result in results.items()
         }
     }
-
-
-def _games_per_hour(claims: Sequence[Claim], shards: Sequence[Card]) -> float | None:
-    """Of the newest run that left games: from its claim to its last shard."""
-    for claim in reversed(claims):
-        own = [card for card in shards if card.facts["claim"] == claim.number]
-        if own and (hours := hours_since(claim.created, datetime.fromisoformat(own[-1].created))) > 0:
-            return round(sum(card.rows for card in own) / hours, 1)
-    return None
 
 
 def _lost(claims: Sequence[Claim], shards: Sequence[Card]) -> int:
@@ -177,51 +194,3 @@ def health_of(metrics: Mapping[str, Any], settings: Settings) -> str:
     if metrics["quality"] is not None and metrics["quality"] < settings.quality.gate:
         wrong.append(f"quality {metrics['quality']:.2f}")
     return "; ".join(wrong) or "good"
-
-
-def strength_charts(vault: Vault, config: Config) -> list[str]:
-    """Ratings of the champions and wins of the candidates, as far as there are two points."""
-    return [drawn for drawn in (_elo_chart(vault, config), _wins_chart(vault, config)) if drawn]
-
-
-def _elo_chart(vault: Vault, config: Config) -> str:
-    known = [
-        (pointer.number, standing)
-        for pointer in vault.pointers(config.key)
-        if (standing := evaluations.standing_of(vault, config, pointer.sha256)) is not None
-    ]
-    points = sorted({number: standing for number, standing in known}.items())
-    if len(points) < 2:
-        return ""
-    numbers = [number for number, _ in points]
-    elo, low, high = ([row[name] for _, row in points] for name in ("elo", "low", "high"))
-    return chart(
-        "rating of champions, 95 %", [Curve("champion", numbers, elo, low, high)], across="generation", up="Elo"
-    )
-
-
-def _wins_chart(vault: Vault, config: Config) -> str:
-    results = [card.facts["results"] for card in vault.cards(evaluations.MATCHES_KIND, config.key)]
-    if len(results) < 2:
-        return ""
-    curves = [_wins_curve(name, results) for name in ANCHORS]
-    return chart("games won by candidates, 95 %", curves, across="evaluation", up="share")
-
-
-def _wins_curve(name: str, results: Sequence[Mapping[str, Any]]) -> Curve:
-    met = [(number, row[name]) for number, row in enumerate(results) if name in row]
-    score, low, high = ([row[key] for _, row in met] for key in ("score", "wilson_low", "wilson_high"))
-    return Curve(name, [number for number, _ in met], score, low, high)
-
-
-def loss_charts(vault: Vault, config: Config) -> list[str]:
-    """Losses of the candidates, as far as there are two."""
-    networks = vault.cards(CHECKPOINT_KIND, config.key)
-    if len(networks) < 2:
-        return []
-    best = [card.facts["epochs"][card.facts["best_epoch"]] for card in networks]
-    curves = [
-        Curve(name, list(range(len(best))), [epoch[f"validation_{name}"] for epoch in best])
-        for name in ("policy", "value")
-    ]
-    return [chart("validation losses of candidates", curves, across="candidate", up="nats per decision")]

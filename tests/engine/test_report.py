@@ -3,6 +3,7 @@
 import gzip
 import json
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,8 +12,17 @@ from typer.testing import CliRunner
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.cli import app
 from rr_engine.render.charts import Curve, chart
-from rr_engine.settings import Settings
-from rr_engine.stages.report import health_of, loss_charts, metrics_of, report_page, strength_charts
+from rr_engine.settings import RetentionSettings, Settings
+from rr_engine.stages import curves, retention
+from rr_engine.stages.fleet import plan_fleet
+from rr_engine.stages.report import (
+    budget_charts,
+    health_of,
+    make_leaderboard,
+    metrics_of,
+    newest_page,
+    report_page,
+)
 from rr_engine.vault import Vault
 from tests.engine.vaults import put
 
@@ -53,13 +63,13 @@ def turned(vault: Vault, times: int) -> None:
         facts = {"claim": claim.number, "distinct": 9 if turn else 8, "generation": turn, "decisions": 500}
         put(vault, f"shard {turn}".encode(), kind="games", suffix=".parquet", rows=8 if turn == 0 else 10, facts=facts)
         data = {
-            "replay_ratio": 2.5, "generation_lag": 1, "quality": {"score": 0.9},
+            "replay_ratio": 2.5, "generation_lag": 1, "newest_hours": 0.5, "quality": {"score": 0.9},
             "refused": [{"shard": "c" * 64, "games": 10, "bad": 2, "why": "it does not replay"}],
         }  # fmt: skip
-        put(vault, f"window {turn}".encode(), kind="dataset", suffix=".npz", facts=data)
+        window = put(vault, f"window {turn}".encode(), kind="dataset", suffix=".npz", facts=data)
         trained = {
             "policy_accuracy": 0.4 + turn / 10, "validation_loss": 3.0 - turn, "best_epoch": 0,
-            "epochs": epochs(3.0 - turn / 2), "device": "cpu",
+            "epochs": epochs(3.0 - turn / 2), "device": "cpu", "dataset": window.sha256, "started_from": None,
         }  # fmt: skip
         network = put(vault, f"weights {turn}".encode(), facts=trained)
         results = {name: result(0.5 + turn / 10) for name in ("random", "greedy", "heuristic")}
@@ -83,7 +93,8 @@ def test_before_anything_there_are_no_numbers(local: Vault) -> None:
     assert {metrics[name] for name in NUMBERS} == {None}
     assert (metrics["games"], metrics["lost_games"], metrics["wins"]) == (0, 0, {})
     assert health_of(metrics, Settings()) == "no games; no champion"
-    assert strength_charts(local, HEX) == loss_charts(local, HEX) == []
+    assert {name: curves.draw(local, HEX, name) for name in curves.STAGES} == dict.fromkeys(curves.STAGES, [])
+    assert local.cards(curves.KIND, HEX.key) == []
 
 
 def test_the_numbers_are_those_of_the_cards(local: Vault) -> None:
@@ -113,11 +124,17 @@ def test_old_and_bad_data_are_told(local: Vault) -> None:
 
 def test_curves_are_pictures_with_the_names_of_what_they_show(local: Vault) -> None:
     turned(local, 2)
-    wins, [losses] = strength_charts(local, HEX)[-1], loss_charts(local, HEX)
+    ratings, wins = curves.draw(local, HEX, "elo")
+    [losses] = curves.draw(local, HEX, "checkpoint")
+    age, lag = curves.draw(local, HEX, "npz_dataset")
     for picture, words in (
+        (ratings, ("generation", "Elo")),
         (wins, ("random", "greedy", "heuristic", "share")),
         (losses, ("policy", "value", "candidate")),
+        (age, ("hours", "dataset")),
+        (lag, ("generations", "dataset")),
     ):
+        assert len(picture) < 40_000
         texts = {text.text for text in ElementTree.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")}
         assert texts >= set(words)
     again = chart("a", [Curve("one", [0, 1], [1.0, 2.0], [0.5, 1.5], [1.5, 2.5])], across="x", up="y")
@@ -126,21 +143,53 @@ def test_curves_are_pictures_with_the_names_of_what_they_show(local: Vault) -> N
 
 def test_the_page_has_a_line_for_every_config_and_needs_nothing_else(local: Vault) -> None:
     turned(local, 2)
+    drawn = [svg for name in ("elo", "checkpoint") for svg in curves.draw(local, HEX, name)]
     page, rows = report_page(local, Settings(), soon(), waits=[{"config": "<b>", "waits_for": None}])
     assert [row["config"] for row in rows] == [config.key for config in CONFIGS]
     assert all(f"<td>{config.key}</td>" in page for config in CONFIGS)
     assert "&lt;b&gt;" in page and "<b>" not in page
-    assert page.count("<svg") == 3
+    assert page.count("<svg") == len(drawn) == 3
     assert "<script" not in page and 'src="' not in page
+
+
+def test_of_curves_the_newest_of_each_stage_are_shown(local: Vault) -> None:
+    turned(local, 2)
+    older = curves.draw(local, HEX, "checkpoint")
+    ratings = curves.draw(local, HEX, "elo")
+    turned(local, 1)
+    newer = curves.draw(local, HEX, "checkpoint")
+    assert newer != older
+    assert curves.drawn(local, HEX) == [*newer, *ratings]
+    removed = retention.removable(local, replace(RetentionSettings(), grace_hours=0.0), soon())
+    gone = {name for removal in removed for name in removal.files}
+    first, *others = (card.sha256 for card in local.cards(curves.KIND, HEX.key))
+    assert any(first in name for name in gone)
+    assert len(others) == 2 and not any(sha256 in name for sha256 in others for name in gone)
+
+
+def test_shares_are_bars_with_their_reasons(local: Vault) -> None:
+    planned = plan_fleet(local, Settings())
+    [picture] = budget_charts(local)
+    texts = [text.text for text in ElementTree.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")]
+    assert texts[::2] == [row.config for row in planned.rows]
+    assert all(told.startswith(f"{row.share:.1%}") for told, row in zip(texts[1::2], planned.rows, strict=True))
+    assert picture in report_page(local, Settings(), soon())[0]
+
+
+def test_use_of_gpus_is_a_curve_where_there_are_some(local: Vault) -> None:
+    make_leaderboard(local, Settings(), [], gpu_use=0.5)
+    assert metrics_of(local, HEX, soon())["gpu_use"] == 0.5
+    make_leaderboard(local, Settings(), [], gpu_use=0.9)
+    assert "use of the GPUs" in report_page(local, Settings(), soon())[0]
+    assert "use of the GPUs" not in newest_page(local)  # it was made before its own number was kept
 
 
 def test_a_damaged_config_is_told_and_the_others_are_shown(local: Vault) -> None:
     turned(local, 2)
-    put(local, b"bad", kind="checkpoint", config="square8_2p", facts={})
-    put(local, b"worse", kind="checkpoint", config="square8_2p", facts={})
+    put(local, b"bad", kind="games", suffix=".parquet", config="square8_2p", facts={})
     page, _ = report_page(local, Settings(), soon())
     assert "cannot be read: " in page and "does not say" in page
-    assert page.count("<svg") == 3
+    assert page.count("<details") == 11
 
 
 def test_the_command_writes_the_page_or_prints_the_numbers(

@@ -92,9 +92,11 @@ def test_an_evaluation_weighs_moves(client: TestClient) -> None:
     shares = [move["share"] for move in searched["best"]]
     assert shares == sorted(shares, reverse=True) and 0 < sum(shares) <= 1.001
     assert len(searched["chances"]) == 2
+    values = [move["value"] for move in searched["best"]]
+    assert values[0] is not None and all(value is None or 0 <= value <= 1 for value in values)
     [decided] = asked(client, "/evaluate", position, player="greedy")
     assert decided["chances"] is None
-    assert [move["share"] for move in decided["best"]] == [1.0]
+    assert [(move["share"], move["value"]) for move in decided["best"]] == [(1.0, None)]
 
 
 @pytest.mark.parametrize(
