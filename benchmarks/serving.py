@@ -35,9 +35,9 @@ _BEGIN_S = 60.0
 
 
 @contextmanager
-def running_server(vault: Path) -> Iterator[str]:
-    """`rr serve` on a vault; gives its address."""
-    port = free_port()
+def running_server(vault: Path, port: int | None = None) -> Iterator[str]:
+    """`rr serve` on a vault, at a free port unless one is named; gives its address."""
+    port = port or free_port()
     server = subprocess.Popen(
         [_BIN / "rr", "serve", "--port", str(port)],
         env=os.environ | {"RR_VAULT": str(vault)},
@@ -45,18 +45,19 @@ def running_server(vault: Path) -> Iterator[str]:
     )
     try:
         url = f"http://127.0.0.1:{port}"
-        _wait(url)
+        until_it_answers(f"{url}/boards")
         yield url
     finally:
         server.terminate()
         server.wait()
 
 
-def _wait(url: str) -> None:
+def until_it_answers(url: str) -> None:
+    """Return once a GET is answered; raises TimeoutError where it is not within a minute."""
     deadline = time.monotonic() + _BEGIN_S
     while time.monotonic() < deadline:
         try:
-            httpx2.get(f"{url}/boards")
+            httpx2.get(url)
         except httpx2.TransportError:
             time.sleep(0.1)
         else:

@@ -61,31 +61,32 @@ def _cell(value: Any) -> str | int | float | bool:
     return value if type(value) in _COLUMN_TYPES else str(value)
 
 
-def _picture(svg: str) -> str:
+def _inline(svg: str) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
 def of_highlights(highlights: Sequence[Highlight], config: str, settings: Settings) -> dict[str, dg.MetadataValue[Any]]:
-    """A picture of each game, and how to look at all of it."""
-    return {
-        shown.title.replace(" ", "_"): dg.MetadataValue.md(
-            f"![{shown.title}]({_picture(shown.picture)})\n\n"
-            f"{shown.about}: {_linked('all of it', f'replay/{config}/{shown.game}', settings)}"
-            f"`rr games replay {shown.game} --config {config}`"
-        )
-        for shown in highlights
-    }
+    """A picture of each game, and how to look at all of it.
+
+    Dagster shows markdown of 1,000 characters and more only on a click: so what is seen at once is a link to the
+    picture at `rr serve`; behind the click, under the same name and `_kept`, is the picture itself.
+    """
+    found: dict[str, dg.MetadataValue[Any]] = {}
+    for shown in highlights:
+        name, about = shown.title.replace(" ", "_"), f"{shown.about}: `rr games replay {shown.game} --config {config}`"
+        if url := settings.serve.url:
+            picture = f"![{shown.title}]({url}/board/{config}/{shown.game}/{shown.at})"
+            all_of_it = f"[step through it]({url}/replay/{config}/{shown.game})"
+            found[name] = dg.MetadataValue.md(f"{picture}\n\n{all_of_it}, {about}")
+        found[f"{name}_kept"] = dg.MetadataValue.md(f"![{shown.title}]({_inline(shown.picture)})\n\n{about}")
+    return found
 
 
-def _linked(word: str, path: str, settings: Settings) -> str:
-    """A link to a page of `rr serve`, if it is told where that is."""
-    return f"[{word}]({settings.serve.url}/{path}) or " if settings.serve.url else ""
-
-
-def of_charts(svgs: Sequence[str]) -> dict[str, dg.MetadataValue[Any]]:
-    """Charts beside each other; nothing where there is none."""
-    pictures = " ".join(f"![chart]({_picture(svg)})" for svg in svgs)
-    return {"charts": dg.MetadataValue.md(pictures)} if svgs else {}
+def of_charts(svgs: Sequence[str], path: str, settings: Settings) -> dict[str, dg.MetadataValue[Any]]:
+    """Charts, which `rr serve` has at `path`, beside each other; nothing where there is none."""
+    served = [f"{settings.serve.url}/{path}/{number}" for number in range(len(svgs))]
+    sources = served if settings.serve.url else map(_inline, svgs)
+    return {"charts": dg.MetadataValue.md(" ".join(f"![chart]({source})" for source in sources))} if svgs else {}
 
 
 def of_page(path: str, file: str, settings: Settings) -> dict[str, dg.MetadataValue[Any]]:

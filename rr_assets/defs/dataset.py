@@ -36,7 +36,7 @@ def npz_dataset(
     training = _training(context.instance, config, but=context.run.run_id)
     opened = vault.open(loaded)
     made = dataset.make_dataset(opened, config, loaded, training=training)
-    charts = metadata.of_charts(curves.draw(opened, config, "npz_dataset"))
+    charts = metadata.of_charts(*curves.draw(opened, config, "npz_dataset"), loaded)
     return dg.MaterializeResult(
         metadata={**metadata.of_facts(made.facts), **charts, **metadata.of_card(made.card)},
         data_version=dg.DataVersion(made.card.sha256),

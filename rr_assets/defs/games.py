@@ -43,7 +43,7 @@ def games_db(
             "dagster/row_count": made.facts["games"],
             "endings": metadata.table(games.endings(opened, made.cards)),
             **metadata.of_highlights(highlights.of_games(opened, made.cards), config.key, loaded),
-            **metadata.of_charts(curves.draw(opened, config, "games_db")),
+            **metadata.of_charts(*curves.draw(opened, config, "games_db"), loaded),
             "shards": [card.sha256 for card in made.cards],
         },
         data_version=dg.DataVersion(made.version),

@@ -35,7 +35,7 @@ def checkpoint(
         on_epoch=lambda epoch: context.log.info(str(epoch)),
         on_progress=lambda progress: context.log.info(str(progress)),
     )
-    charts = metadata.of_charts(curves.draw(opened, config, "checkpoint"))
+    charts = metadata.of_charts(*curves.draw(opened, config, "checkpoint"), loaded)
     return dg.MaterializeResult(
         metadata={**metadata.of_facts(made.facts), **charts, **metadata.of_card(made.card)},
         data_version=dg.DataVersion(made.card.sha256),

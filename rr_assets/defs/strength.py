@@ -36,7 +36,7 @@ def elo(
             "ratings": metadata.table(rated.ratings),
             "matches": metadata.table(rated.summary),
             **metadata.of_highlights(highlights.of_matches(opened, config, rated.matches_card), config.key, loaded),
-            **metadata.of_charts(curves.draw(opened, config, "elo")),
+            **metadata.of_charts(*curves.draw(opened, config, "elo"), loaded),
             "ratings_sha256": rated.ratings_card.sha256,
             **metadata.of_card(rated.matches_card),
         },

@@ -4,31 +4,27 @@ from __future__ import annotations
 
 from functools import cache, partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import FastAPI, Request
-from fastapi import Path as InPath
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from rr_engine.boards import CONFIGS, Config, board
+from rr_engine.boards import CONFIGS, board
 from rr_engine.errors import EngineError
 from rr_engine.players import player
 from rr_engine.players.registry import BY_HAND, KINDS
 from rr_engine.render.page import filled, part
-from rr_engine.render.replay import place_data, replay_page
+from rr_engine.render.replay import place_data
 from rr_engine.render.svg import SEAT_COLOURS
 from rr_engine.serve import questions
 from rr_engine.serve.desk import Desk
+from rr_engine.serve.looks import to_look_at
 from rr_engine.serve.questions import Decisions, Evaluations, Positions, Refusal, Stands, Thinking
 from rr_engine.settings import Settings
-from rr_engine.stages.highlights import find_game
-from rr_engine.stages.report import newest_page
 from rr_engine.vault import Vault
 
 _REFUSED: dict[int | str, dict[str, Any]] = {422: {"model": Refusal, "description": "What is wrong with the question."}}
-_Key = Annotated[str, InPath(max_length=32, examples=["hex8_2p"])]
-_Name = Annotated[str, InPath(max_length=128)]
 
 
 def make_app(vault: Vault, settings: Settings) -> FastAPI:
@@ -69,15 +65,7 @@ def make_app(vault: Vault, settings: Settings) -> FastAPI:
         """What a page has to know to draw: boards, configs, colours of seats, how players are named."""
         return _boards()
 
-    @app.get("/replay/{config}/{name}", response_class=HTMLResponse)
-    def replay(config: _Key, name: _Name) -> str:
-        """A stored game, to look at."""
-        return replay_page(find_game(vault, Config.parse(config), name))
-
-    @app.get("/leaderboard", response_class=HTMLResponse)
-    def leaderboard() -> str:
-        """All configs on one page, as the newest plan left it."""
-        return newest_page(vault)
+    app.include_router(to_look_at(vault))
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     def page() -> str:

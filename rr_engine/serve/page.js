@@ -4,6 +4,7 @@ const YOU = "you";
 const element = id => document.getElementById(id);
 const game = {config: "hex8_2p", players: [YOU, "heuristic"], moves: []};
 let world, stand, chosen = [], cursor = -1, hints = {}, paused = false, asked = 0;
+let known = false;  // whether `stand` is what the moves have led to: until then nothing can be chosen
 
 async function ask(path, body) {
   const answer = await fetch(path, {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
@@ -15,7 +16,7 @@ async function ask(path, body) {
 const position = () => ({config: game.config, moves: game.moves});
 const place = () => world.boards[world.configs.find(one => one.key === game.config).board];
 const agentAt = seat => game.players[stand.swapped && stand.hand.length === 2 ? 1 - seat : seat];
-const isYours = () => stand.seat !== null && agentAt(stand.seat) === YOU;
+const isYours = () => known && stand.seat !== null && agentAt(stand.seat) === YOU;
 
 // Where a game stands is all in the address, so a link is the game.
 function writeAddress() {
@@ -34,11 +35,12 @@ function readAddress() {
 
 async function goOn() {
   const mine = ++asked;
-  chosen = []; hints = {}; element("hints").replaceChildren();
+  chosen = []; hints = {}; known = false; element("hints").replaceChildren();
   try {
     const now = await ask("legal", {positions: [position()]});
     if (mine !== asked) return;
     stand = now;
+    known = true;
     writeAddress();
     draw();
     if (stand.seat === null || isYours() || paused) return;
@@ -145,6 +147,7 @@ function showChances(chances) {
 
 async function hint() {
   const adviser = game.players.find(name => name !== YOU) ?? "heuristic";
+  element("hints").textContent = `${adviser} thinks ...`;
   try {
     const told = await ask("evaluate", {positions: [position()], player: adviser});
     showChances(told.chances);
@@ -157,7 +160,7 @@ async function hint() {
       return line;
     }));
     draw();
-  } catch (error) { element("says").textContent = error.message; }
+  } catch (error) { element("hints").textContent = error.message; }
 }
 
 // Back to a decision of yours; where only others play, one back, and they rest.
@@ -166,6 +169,7 @@ async function undo() {
   while (game.moves.length && mine === asked) {
     game.moves.pop();
     stand = await ask("legal", {positions: [position()]});
+    known = true;
     if (!yours || isYours()) break;
   }
   if (!yours) pause(true);

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rr_engine.boards import Config
+from rr_engine.errors import DataError, shown
 from rr_engine.players.stored import KIND as CHECKPOINT_KIND
 from rr_engine.reading import parse_json
 from rr_engine.render.charts import Curve, chart
@@ -19,22 +20,34 @@ KIND = "curves"
 SCHEMA_VERSION = 1
 
 
-def draw(vault: Vault, config: Config, of: str) -> list[str]:
-    """Draw the curves that `of`, one of `STAGES`, adds points to, and keep them: SVGs, none before the second point."""
+def draw(vault: Vault, config: Config, of: str) -> tuple[list[str], str]:
+    """Draw the curves that `of`, one of `STAGES`, adds points to, and keep them; none before the second point.
+
+    Returns the SVGs and where `rr serve` has them, a number behind it.
+    """
     drawn = [svg for svg in (make(vault, config) for make in STAGES[of]) if svg]
-    if drawn:
-        vault.put(
-            KIND,
-            config.key,
-            json.dumps(drawn).encode(),
-            suffix=".json",
-            producer=of,
-            rows=len(drawn),
-            schema_version=SCHEMA_VERSION,
-            facts={"of": of},
-        )
-        vault.index(KIND, config.key)
-    return drawn
+    if not drawn:
+        return [], ""
+    card = vault.put(
+        KIND,
+        config.key,
+        json.dumps(drawn).encode(),
+        suffix=".json",
+        producer=of,
+        rows=len(drawn),
+        schema_version=SCHEMA_VERSION,
+        facts={"of": of},
+    )
+    vault.index(KIND, config.key)
+    return drawn, f"curves/{config.key}/{card.sha256}"
+
+
+def find(vault: Vault, config: Config, sha256: str, number: int) -> str:
+    """A curve that was kept; raises DataError where there is none."""
+    kept = [card for card in vault.cards(KIND, config.key) if card.sha256 == sha256]
+    if not kept or not 0 <= number < kept[0].rows:
+        raise DataError(f"no curve {shown(sha256)}, {number} of {config.key} is kept: pages tell which there are")
+    return _read(vault, kept[0])[number]
 
 
 def drawn(vault: Vault, config: Config) -> list[str]:

@@ -36,7 +36,8 @@ class Highlight:
     title: str
     about: str
     game: str  # its name, SHARD:GAME, by which `find_game` gives it back
-    picture: str  # SVG of the position that says most
+    at: int  # the decision before which it is pictured
+    picture: str  # SVG of that position
 
 
 class _Row(NamedTuple):
@@ -142,10 +143,16 @@ def _typical(rows: Sequence[_Row]) -> _Row:
 
 
 def _highlight(title: str, about: str, name: str, whole: Shown, at: int) -> Highlight:
-    """With the position before decision `at` and the move that led there."""
+    return Highlight(title, about, name, at, picture(whole, at))
+
+
+def picture(whole: Shown, at: int) -> str:
+    """SVG of the position before decision `at`, and the move that led there; raises DataError where there is none."""
+    if not 0 <= at <= len(whole.moves):
+        raise DataError(f"that game has positions from 0 to {len(whole.moves)}, not {at}")
     game = Game(whole.config, pie=whole.pie)
     before = [int(move) for move in whole.moves[:at]]
     game.play_all(before[:-1])
     last = [cell for move in before[-1:] for cell in moves_of.cells_of(game.board, game.state, move)]
     game.play_all(before[-1:])
-    return Highlight(title, about, name, board_svg(game, last=last))
+    return board_svg(game, last=last)

@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from rr_engine.boards import Config
-from rr_engine.errors import DataError, VaultError
+from rr_engine.errors import DataError, VaultError, shown
 from rr_engine.players.stored import KIND as CHECKPOINT_KIND
 from rr_engine.players.stored import champion_of
 from rr_engine.render.charts import Bar, Curve, bar_chart, chart
@@ -40,17 +40,26 @@ def report_page(
             continue
         summaries.append(_summary(row, metrics, health_of(metrics, settings)))
         sections.append(Section(config.key, charts, _told(metrics)))
-    fleet_charts = [*budget_charts(vault), *_gpu_charts(vault)]
+    plan = fleet.newest_plan_card(vault)
+    fleet_charts = [*(budget_charts(plan) if plan else []), *_gpu_charts(vault)]
     page = leaderboard_page(
         summaries, sections, waits, workers, charts=fleet_charts, made_at=now.isoformat(timespec="seconds")
     )
     return page, rows
 
 
-def budget_charts(vault: Vault) -> list[str]:
-    """How the newest plan shares the compute, and why, if there is one."""
-    plan = fleet.newest_plan(vault).values()
-    return [bar_chart([Bar(row["config"], row["share"], row["reason"]) for row in plan])] if plan else []
+def budget_charts(plan: Card) -> list[str]:
+    """How a plan shares the compute, and why."""
+    rows = fleet.plan_rows(plan).values()
+    return [bar_chart([Bar(row["config"], row["share"], row["reason"]) for row in rows])]
+
+
+def find_budget_chart(vault: Vault, sha256: str) -> str:
+    """That of a plan; raises DataError where there is no such plan."""
+    for card in vault.cards(fleet.PLAN_KIND, fleet.ALL):
+        if card.sha256 == sha256:
+            return budget_charts(card)[0]
+    raise DataError(f"no plan {shown(sha256)} is kept: pages tell which there are")
 
 
 def _gpu_charts(vault: Vault) -> list[str]:

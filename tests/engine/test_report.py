@@ -11,12 +11,13 @@ from typer.testing import CliRunner
 
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.cli import app
+from rr_engine.errors import DataError
 from rr_engine.render.charts import Curve, chart
 from rr_engine.settings import RetentionSettings, Settings
 from rr_engine.stages import curves, retention
 from rr_engine.stages.fleet import plan_fleet
 from rr_engine.stages.report import (
-    budget_charts,
+    find_budget_chart,
     health_of,
     make_leaderboard,
     metrics_of,
@@ -93,7 +94,7 @@ def test_before_anything_there_are_no_numbers(local: Vault) -> None:
     assert {metrics[name] for name in NUMBERS} == {None}
     assert (metrics["games"], metrics["lost_games"], metrics["wins"]) == (0, 0, {})
     assert health_of(metrics, Settings()) == "no games; no champion"
-    assert {name: curves.draw(local, HEX, name) for name in curves.STAGES} == dict.fromkeys(curves.STAGES, [])
+    assert all(curves.draw(local, HEX, name) == ([], "") for name in curves.STAGES)
     assert local.cards(curves.KIND, HEX.key) == []
 
 
@@ -124,9 +125,15 @@ def test_old_and_bad_data_are_told(local: Vault) -> None:
 
 def test_curves_are_pictures_with_the_names_of_what_they_show(local: Vault) -> None:
     turned(local, 2)
-    ratings, wins = curves.draw(local, HEX, "elo")
-    [losses] = curves.draw(local, HEX, "checkpoint")
-    age, lag = curves.draw(local, HEX, "npz_dataset")
+    (ratings, wins), _ = curves.draw(local, HEX, "elo")
+    [losses], _ = curves.draw(local, HEX, "checkpoint")
+    (age, lag), place = curves.draw(local, HEX, "npz_dataset")
+    _, config, sha256 = place.split("/")
+    assert config == HEX.key
+    assert [curves.find(local, HEX, sha256, number) for number in (0, 1)] == [age, lag]
+    for wrong in ((sha256, 2), ("f" * 64, 0)):
+        with pytest.raises(DataError, match="no curve"):
+            curves.find(local, HEX, *wrong)
     for picture, words in (
         (ratings, ("generation", "Elo")),
         (wins, ("random", "greedy", "heuristic", "share")),
@@ -143,7 +150,7 @@ def test_curves_are_pictures_with_the_names_of_what_they_show(local: Vault) -> N
 
 def test_the_page_has_a_line_for_every_config_and_needs_nothing_else(local: Vault) -> None:
     turned(local, 2)
-    drawn = [svg for name in ("elo", "checkpoint") for svg in curves.draw(local, HEX, name)]
+    drawn = [svg for name in ("elo", "checkpoint") for svg in curves.draw(local, HEX, name)[0]]
     page, rows = report_page(local, Settings(), soon(), waits=[{"config": "<b>", "waits_for": None}])
     assert [row["config"] for row in rows] == [config.key for config in CONFIGS]
     assert all(f"<td>{config.key}</td>" in page for config in CONFIGS)
@@ -154,10 +161,10 @@ def test_the_page_has_a_line_for_every_config_and_needs_nothing_else(local: Vaul
 
 def test_of_curves_the_newest_of_each_stage_are_shown(local: Vault) -> None:
     turned(local, 2)
-    older = curves.draw(local, HEX, "checkpoint")
-    ratings = curves.draw(local, HEX, "elo")
+    older, _ = curves.draw(local, HEX, "checkpoint")
+    ratings, _ = curves.draw(local, HEX, "elo")
     turned(local, 1)
-    newer = curves.draw(local, HEX, "checkpoint")
+    newer, _ = curves.draw(local, HEX, "checkpoint")
     assert newer != older
     assert curves.drawn(local, HEX) == [*newer, *ratings]
     removed = retention.removable(local, replace(RetentionSettings(), grace_hours=0.0), soon())
@@ -169,7 +176,9 @@ def test_of_curves_the_newest_of_each_stage_are_shown(local: Vault) -> None:
 
 def test_shares_are_bars_with_their_reasons(local: Vault) -> None:
     planned = plan_fleet(local, Settings())
-    [picture] = budget_charts(local)
+    picture = find_budget_chart(local, planned.card.sha256)
+    with pytest.raises(DataError, match="no plan"):
+        find_budget_chart(local, "f" * 64)
     texts = [text.text for text in ElementTree.fromstring(picture).iter("{http://www.w3.org/2000/svg}text")]
     assert texts[::2] == [row.config for row in planned.rows]
     assert all(told.startswith(f"{row.share:.1%}") for told, row in zip(texts[1::2], planned.rows, strict=True))

@@ -230,5 +230,7 @@ def test_the_batched_tree_is_the_one_of_a_plain_search(key: str, seed: int, win_
         seats = [seat ^ int(game.state[0]["swapped"]) for seat in range(config.players)]
         np.testing.assert_allclose(found.values[number], by_agent[seats])
         mover = root.agent
-        walked = [root.children[i].total[mover] / root.children[i].visits if n else np.nan for i, n in enumerate(visits)]
+        walked = [
+            root.children[i].total[mover] / root.children[i].visits if n else np.nan for i, n in enumerate(visits)
+        ]
         np.testing.assert_allclose(found.edge_values[own], walked)

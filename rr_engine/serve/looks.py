@@ -1,0 +1,55 @@
+"""What there is to look at: stored games as replays and as pictures, curves, the leaderboard."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from fastapi.responses import HTMLResponse, Response
+
+from rr_engine.boards import Config
+from rr_engine.render.replay import replay_page
+from rr_engine.stages import curves
+from rr_engine.stages.highlights import find_game, picture
+from rr_engine.stages.report import find_budget_chart, newest_page
+from rr_engine.vault import Vault
+
+_Key = Annotated[str, Path(max_length=32, examples=["hex8_2p"])]
+_Name = Annotated[str, Path(max_length=128)]
+_Number = Annotated[int, Path(ge=0, le=100_000)]
+
+
+class _Svg(Response):
+    media_type = "image/svg+xml"
+
+
+def to_look_at(vault: Vault) -> APIRouter:
+    """Pages and pictures of what a vault holds; what it has not is refused in words."""
+    router = APIRouter()
+
+    @router.get("/replay/{config}/{name}", response_class=HTMLResponse)
+    def replay(config: _Key, name: _Name) -> str:
+        """A stored game, to look at."""
+        return replay_page(find_game(vault, Config.parse(config), name))
+
+    @router.get("/board/{config}/{name}/{at}", response_class=_Svg)
+    def board_at(config: _Key, name: _Name, at: _Number) -> str:
+        """A picture of a stored game, before decision `at`."""
+        return picture(find_game(vault, Config.parse(config), name), at)
+
+    @router.get("/curves/{config}/{sha256}/{number}", response_class=_Svg)
+    def curve(config: _Key, sha256: _Name, number: _Number) -> str:
+        """A curve of a config, as the page of an asset tells it."""
+        return curves.find(vault, Config.parse(config), sha256, number)
+
+    @router.get("/plan/{sha256}/0", response_class=_Svg)
+    def budgets(sha256: _Name) -> str:
+        """How a plan shares the compute, and why."""
+        return find_budget_chart(vault, sha256)
+
+    @router.get("/leaderboard", response_class=HTMLResponse)
+    def leaderboard() -> str:
+        """All configs on one page, as the newest plan left it."""
+        return newest_page(vault)
+
+    return router
