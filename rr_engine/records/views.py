@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from rr_engine import move as moves_of
 from rr_engine.boards import Board, Config
-from rr_engine.errors import DataError
+from rr_engine.errors import DataError, in_line
 from rr_engine.records.record import replayed
 
 if TYPE_CHECKING:
@@ -24,18 +24,23 @@ if TYPE_CHECKING:
 _SHARD_DIGITS = 12  # of a shard's hash in the name of a game
 _OPEN: WeakSet[Any] = WeakSet()
 
-_GAMES_VIEW = f"""
-create view games as select game, left(shard, {_SHARD_DIGITS}) || ':' || game as name, shard, config, seed, pie,
-    swapped, players, player_hashes, generation, opening, decisions, winner,
-    players[1 + case when swapped then 1 - winner else winner end] as won_by,
+_STORED_VIEW = f"""
+create view stored as select *, parse_filename(filename, true) as shard,
+    left(shard, {_SHARD_DIGITS}) || ':' || game as name
+from shards
+"""
+
+_GAMES_VIEW = """
+create view games as select game, name, shard, config, seed, pie, swapped, players, player_hashes, generation, opening,
+    decisions, winner, players[1 + case when swapped then 1 - winner else winner end] as won_by,
     "end", ranks, terr, elim, markers, "out", turns
-from (select *, parse_filename(filename, true) as shard from shards)
+from stored
 """
 
 # The kinds and phases are those of kernels.layout, in order; a swap is move 1, and `swap` the number of decisions up to
 # it. Agents are numbered by the seat they opened at.
 _DECISIONS_VIEW = """
-create view decisions as select game, config, seed, decision, seat, players[agent + 1] as player,
+create view decisions as select game, name, config, seed, decision, seat, players[agent + 1] as player,
     agent = case when swapped then 1 - winner else winner end as won, phase, kind, a, b, c,
     case when kind in ('place', 'pay', 'forced') then a when kind = 'capture' then c
          when kind in ('move', 'slide', 'strike', 'slide_line', 'slide_window') then b end as cell,
@@ -49,21 +54,21 @@ from (
          'line_window', 'pay', 'claim', 'forced'][(move & 15) + 1] as kind,
         (move >> 4) & 4095 as a, (move >> 16) & 4095 as b, (move >> 28) & 4095 as c
     from (
-        select game, config, seed, pie, players, swapped, winner, moves, list_position(moves, 1) as swap,
+        select game, name, config, seed, pie, players, swapped, winner, moves, list_position(moves, 1) as swap,
             unnest(generate_series(0, decisions - 1)) as decision, unnest(seats) as seat,
             ['place', 'move', 'cap', 'chain', 'line', 'lelim', 'terr', 'telim', 'fe'][unnest(phases) + 1] as phase,
             unnest(moves) as move, unnest(recorded) as recorded, unnest(policy) as target, len(target) as legal,
             unnest("values") as chances
-        from shards))
+        from stored))
 """
 
 _CHAINS_VIEW = """
-create view chains as select game, config, seed, min(decision) as decision, any_value(seat) as seat,
+create view chains as select game, name, config, seed, min(decision) as decision, any_value(seat) as seat,
     any_value(player) as player, any_value(won) as won, count(*) as captures
 from (
-    select *, count(*) filter (phase != 'chain') over (partition by game, seed order by decision) as link
+    select *, count(*) filter (phase != 'chain') over (partition by name, seed order by decision) as link
     from decisions)
-where kind = 'capture' group by game, config, seed, link
+where kind = 'capture' group by game, name, config, seed, link
 """
 
 _CLOSED = (
@@ -91,7 +96,7 @@ def open_views(paths: Iterable[Path]) -> duckdb.DuckDBPyConnection:
         connection.from_parquet(files, filename=True).create_view("shards")
         connection.create_function("move_text", _move_text, ["VARCHAR", "BIGINT"], "VARCHAR")
         connection.create_function("claim_text", _claim_text, ["VARCHAR", "BOOLEAN", "BIGINT[]"], "VARCHAR")
-        for view in (_GAMES_VIEW, _DECISIONS_VIEW, _CHAINS_VIEW):
+        for view in (_STORED_VIEW, _GAMES_VIEW, _DECISIONS_VIEW, _CHAINS_VIEW):
             connection.execute(view)
     except duckdb.Error as error:
         raise DataError(f"the shards cannot be queried: {_told(error)}") from error
@@ -137,7 +142,7 @@ def _answer(connection: duckdb.DuckDBPyConnection, query: str, read: Any) -> Any
 
 
 def _told(error: Exception) -> str:
-    return str(error).partition("\nLINE ")[0]  # behind it the query stands once more
+    return in_line(str(error).partition("\nLINE ")[0])  # behind it the query stands once more
 
 
 @cache

@@ -185,16 +185,16 @@ def _import(vault: Vault, config: Config, found: Sequence[_Found], settings: Set
     stored = ask_rows(games.open_games(vault, cards), "select distinct game from games") if cards else []
     known = {row["game"] for row in stored} & by_digest.keys()
     new = [game for digest, game in by_digest.items() if digest not in known]
-    size = settings.selfplay.shard_games
+    size, usual = settings.selfplay.shard_games, games.usual_decisions(vault, config)
     for first in range(0, len(new), size):
-        _keep(vault, config, new[first : first + size])
+        _keep(vault, config, new[first : first + size], usual)
     if new:
         vault.index(CLAIM_KIND, config.key)
         vault.index(games.KIND, config.key)
     return Imported(config.key, len(found), len(new), len(known), len(found) - len(by_digest))
 
 
-def _keep(vault: Vault, config: Config, found: Sequence[_Found]) -> None:
+def _keep(vault: Vault, config: Config, found: Sequence[_Found], usual_decisions: float) -> None:
     """Keep some games as one shard, under a claim that gives them seeds of nobody else."""
     pointer = vault.pointer(config.key)
     claim = vault.claim(config.key, len(found), facts={"batch": games.IMPORTED, "player": games.IMPORTED})
@@ -209,10 +209,5 @@ def _keep(vault: Vault, config: Config, found: Sequence[_Found]) -> None:
         )
         for seed, game in zip(range(claim.start, claim.stop), found, strict=True)
     ]
-    made = {
-        "claim": claim.number,
-        "player": games.IMPORTED,
-        "planned_share": 0.0,
-        "usual_decisions": games.usual_decisions(vault, config),
-    }
+    made = {"claim": claim.number, "player": games.IMPORTED, "planned_share": 0.0, "usual_decisions": usual_decisions}
     games.keep(vault, config, records, made, producer=games.IMPORTED)
