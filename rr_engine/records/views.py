@@ -7,7 +7,7 @@ what each column holds. What stands in no shard is derived here, moves as text b
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -118,18 +118,18 @@ def ask(connection: duckdb.DuckDBPyConnection, query: str) -> str:
 
     A file that may be read could be written, too: COPY is no SELECT.
     """
-    return str(_answer(connection, query, str))
+    return _answer(connection, query, str)
 
 
 def ask_rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
-    """The answer as rows; of columns of one name each must have its own, or DataError says so. Else as `ask`."""
+    """The answer as rows by name of column; else as `ask`. Raises DataError, too, where two columns have one name."""
     names, rows = _answer(connection, query, lambda found: (found.columns, found.fetchall()))
     if len(set(names)) < len(names):
         raise DataError(f"columns {', '.join(names)}: name them apart, as in `count(*) as games`")
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _answer(connection: duckdb.DuckDBPyConnection, query: str, read: Any) -> Any:
+def _answer(connection: duckdb.DuckDBPyConnection, query: str, read: Callable[[Any], Any]) -> Any:
     import duckdb
 
     try:

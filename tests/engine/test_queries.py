@@ -171,6 +171,8 @@ def test_a_notebook_gets_frames_and_clear_errors(played, monkeypatch):
     frame = open_games("hex8_2p").execute("select winner, terr from games order by seed").df()
     assert len(frame) == 60 and set(frame.winner) == {0, 1}
     assert len(open_games("square8_3p").sql("from games").fetchdf()) == 6
+    both = open_games("hex8_2p").register("mine", frame)
+    assert both.execute("select count(*) from mine join games using (winner)").fetchone()[0] > 60
     with pytest.raises(DataError, match=r"no games of hex8_4p in .*: make some \(games_db\) or import them"):
         open_games("hex8_4p")
     with pytest.raises(ConfigError, match="unknown config 'hex9_2p': configs are hex8_2p, "):
