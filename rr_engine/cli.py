@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -233,17 +234,20 @@ class _Bars:
 
 @app.command()
 def sql(
-    query: Annotated[str, typer.Argument(help="SQL over the views `games` and `decisions`.")],
+    query: Annotated[str, typer.Argument(help="SQL over the views `games`, `decisions` and `chains`.")],
     config: _ConfigKey = "hex8_2p",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a row, and every row.")] = False,
 ) -> None:
     """Ask the games database of a config, for example: select "end", count(*) from games group by 1."""
-    from rr_engine.boards import Config
-    from rr_engine.records.shard import ask
-    from rr_engine.stages.games import KIND, open_games
-    from rr_engine.vault import Vault
+    from rr_engine.notebook import open_games
+    from rr_engine.records.views import ask, ask_rows
 
-    vault = Vault.open()
-    typer.echo(ask(open_games(vault, vault.cards(KIND, Config.parse(config).key)), query))
+    connection = open_games(config)
+    if not as_json:
+        typer.echo(ask(connection, query))
+        return
+    for row in ask_rows(connection, query):
+        typer.echo(json.dumps(row, default=lambda value: float(value) if isinstance(value, Decimal) else str(value)))
 
 
 @app.command()

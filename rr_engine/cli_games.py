@@ -1,4 +1,4 @@
-"""`rr games` and `rr report`: stored games one by one, and what all of them have come to.
+"""`rr games` and `rr report`: stored games one by one or as files, and what all of them have come to.
 
 Parses arguments and prints; what is done is done in `stages` and `render`.
 """
@@ -11,12 +11,8 @@ from typing import Annotated
 
 import typer
 
-games = typer.Typer(help="Look at stored games.", no_args_is_help=True)
-
-
-@games.callback()
-def _games() -> None:
-    """So that one command alone is named, too."""
+games = typer.Typer(help="Look at stored games, write them to files and read them from there.", no_args_is_help=True)
+_AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a config.")]
 
 
 @games.command()
@@ -35,6 +31,59 @@ def replay(
     path = out or Path(f"replay-{name.replace(':', '-')}.html")
     path.write_text(page, encoding="utf-8")
     typer.echo(f"open {path.resolve().as_uri()}")
+
+
+@games.command("export")
+def export_(
+    config: Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")],
+    out: Annotated[str, typer.Option(help="A file, .jsonl or .jsonl.gz; - is the standard output.")] = "-",
+    where: Annotated[str, typer.Option(help="Only these, in SQL over the view `games`: generation > 3.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many, the oldest.")] = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Write stored games as JSON lines in the trace format; what was in the file is replaced once all are written."""
+    from rr_engine.boards import Config
+    from rr_engine.errors import TraceError
+    from rr_engine.records import trace
+    from rr_engine.settings import load
+    from rr_engine.stages.exchange import export_games
+    from rr_engine.vault import Vault
+
+    if out != "-" and not out.endswith((".jsonl", ".jsonl.gz")):
+        raise TraceError(f"{out}: a file of traces is called .jsonl, or .jsonl.gz and is compressed")
+    chosen, vault = Config.parse(config), Vault.open(settings=load().vault)
+    vault.demand_there()
+    traces = export_games(vault, chosen, where=where, limit=limit)
+    if out == "-":
+        for record in traces:
+            typer.echo(trace.line_of(record), nl=False)
+        return
+    written = trace.write(Path(out), traces)
+    facts = {"config": chosen.key, "games": written, "file": out}
+    typer.echo(json.dumps(facts) if as_json else f"{written} games of {chosen.key} in {out}")
+
+
+@games.command("import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(help="Files of traces, plain or gzip.")],
+    config: Annotated[list[str] | None, typer.Option(help="Only games of this config; may be repeated.")] = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Take games of trace files into the vault: all are replayed first, and if one differs none is taken.
+
+    A game that is there already, or stands in the files twice, counts once.
+    """
+    from dataclasses import asdict
+
+    from rr_engine.boards import Config
+    from rr_engine.render.table import columns
+    from rr_engine.settings import load
+    from rr_engine.stages.exchange import import_games
+    from rr_engine.vault import Vault
+
+    settings, configs = load(), [Config.parse(key) for key in config or ()]
+    rows = list(map(asdict, import_games(Vault.open(settings=settings.vault), files, settings, configs=configs)))
+    typer.echo("\n".join(map(json.dumps, rows)) if as_json else columns(rows))
 
 
 def report(

@@ -79,11 +79,12 @@ def to_text(place: Board, state: NDArray[np.void], move: int) -> str:
     if move & 15 == layout.REGION:
         lowest, border, size = move >> 4 & 0xFFF, move >> 16 & 0xFFF, move >> 28 & 0xFFF
         return f"T{lowest}-{size}-{region_digest(region_cells(place, state, lowest, border))}"
-    return _plain_text(place, move)
+    return plain_text(place, move)
 
 
 @lru_cache(maxsize=1 << 18)
-def _plain_text(place: Board, move: int) -> str:
+def plain_text(place: Board, move: int) -> str:
+    """The string of a move that claims no region, which needs no state."""
     kind, a, b, c = move & 15, move >> 4 & 0xFFF, move >> 16 & 0xFFF, move >> 28 & 0xFFF
     match kind:
         case layout.SKIP:
@@ -128,8 +129,8 @@ def _run(place: Board, move: int) -> list[int]:
 def parse(place: Board, text: str) -> int:
     """The move that `text` writes, legal or not; raises IllegalMoveError for malformed text and for regions."""
     move = _parse(place, text)
-    if _plain_text(place, move) != text:
-        raise IllegalMoveError(f"move {shown(text)} is malformed; it is written {_plain_text(place, move)}")
+    if plain_text(place, move) != text:
+        raise IllegalMoveError(f"move {shown(text)} is malformed; it is written {plain_text(place, move)}")
     return move
 
 

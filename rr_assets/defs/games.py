@@ -25,7 +25,7 @@ from rr_engine.stages import curves, fleet, games, highlights
 def games_db(
     context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource
 ) -> dg.MaterializeResult:
-    """The games database: immutable Parquet shards of self-play; `records.shard` has its DuckDB views."""
+    """The games database: immutable Parquet shards of self-play; `records.views` asks them in SQL."""
     config, loaded = Config.parse(context.partition_key), settings.load()
     opened = vault.open(loaded)
     order = fleet.selfplay_order(opened, config, loaded)

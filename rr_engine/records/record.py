@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +30,7 @@ class GameRecord:
     pie: bool
     swapped: bool
     players: tuple[str, ...]  # name of each agent
-    player_hashes: tuple[str, ...]  # what each agent was, exactly
+    player_hashes: tuple[str, ...]  # what each agent was, exactly; empty where nobody knows
     generation: int  # champions before this game was made, -1 if there was none
     opening: int  # decisions made for the agents before they took over
     moves: NDArray[np.int64]
@@ -48,8 +50,7 @@ class GameRecord:
     @property
     def digest(self) -> str:
         """Names the course of the game: equal for two games with the same moves."""
-        start = f"{self.config.key} {int(self.pie)} ".encode()
-        return hashlib.sha256(start + self.moves.astype("<i8").tobytes()).hexdigest()[:16]
+        return digest_of(self.config, self.moves, pie=self.pie)
 
     @property
     def offsets(self) -> NDArray[np.int64]:
@@ -61,34 +62,87 @@ class GameRecord:
         return 1 - seat if self.swapped else seat
 
 
+def digest_of(config: Config, moves: Sequence[int] | NDArray[np.int64], *, pie: bool) -> str:
+    """The `GameRecord.digest` of a game with these moves."""
+    start = f"{config.key} {int(pie)} ".encode()
+    return hashlib.sha256(start + np.asarray(moves, "<i8").tobytes()).hexdigest()[:16]
+
+
+class Replayed(NamedTuple):
+    """Some moves played from the usual start; arrays have one entry per decision that was legal, else 0."""
+
+    made: int  # how many moves were legal in turn
+    state: NDArray[np.void]  # behind them
+    legal: NDArray[np.int64]
+    phases: NDArray[np.int64]
+    seats: NDArray[np.int64]
+
+
+def replayed(config: Config, moves: Sequence[int] | NDArray[np.int64], *, pie: bool) -> Replayed:
+    """Play moves, up to the first that is not legal; raises ConfigError for a pie rule that cannot be."""
+    state, out = new_state(config, pie=pie), np.empty(config.legal_capacity, np.int64)
+    played = np.asarray(moves, np.int64)
+    notes = np.zeros((3, len(played)), np.int64)
+    geometry, scratch = config.board.geometry[0], np.zeros(1, layout.SCRATCH)[0]
+    made = int(replay.replay_moves(geometry, state[0], scratch, out, played, *notes))
+    return Replayed(made, state, *notes)
+
+
+def record_of_moves(
+    config: Config, moves: Sequence[int], *, pie: bool, seed: int, players: tuple[str, ...], generation: int
+) -> GameRecord:
+    """A finished game of which no more is known than its moves: no policy, no chances, nothing of who played exactly.
+
+    Raises DataError unless the moves are legal and end the game.
+    """
+    found = replayed(config, moves, pie=pie)
+    outcome = outcome_of(found.state)
+    if found.made < len(moves) or outcome is None:
+        raise DataError(f"{len(moves)} moves of {config.key}, {found.made} of them legal, make no finished game")
+    return GameRecord(
+        config=config,
+        seed=seed,
+        pie=pie,
+        swapped=bool(found.state[0]["swapped"]),
+        players=players,
+        player_hashes=("",) * config.players,
+        generation=generation,
+        opening=0,
+        moves=np.array(moves, np.int64),
+        phases=found.phases.astype(np.int8),
+        seats=found.seats.astype(np.int8),
+        legal=found.legal.astype(np.int32),
+        policy=np.zeros(int(found.legal.sum()), np.float32),
+        recorded=np.zeros(len(moves), bool),
+        values=np.full((len(moves), config.players), np.nan, np.float32),
+        outcome=outcome,
+    )
+
+
 def check_replays(record: GameRecord) -> None:
     """Replay a record from its start; raises DataError saying what differs from what was recorded."""
     name = f"game {record.digest} of {record.config.key} (seed {record.seed})"
     if uneven := _uneven(record):
         raise DataError(f"{name}: {record.decisions} moves, but {uneven}")
     try:
-        state = new_state(record.config, pie=record.pie)
+        found = replayed(record.config, record.moves, pie=record.pie)
     except ConfigError as error:
         raise DataError(f"{name}: {error}") from error
-    out = np.empty(record.config.legal_capacity, np.int64)
-    counts, phases, seats = np.zeros((3, record.decisions), np.int64)
-    geometry, scratch = record.config.board.geometry[0], np.zeros(1, layout.SCRATCH)[0]
-    legal = int(replay.replay_moves(geometry, state[0], scratch, out, record.moves, counts, phases, seats))
-    if legal < record.decisions:
-        raise DataError(f"{name}: decision {legal} is not legal on replay")
-    for what, stored, found in (
-        ("legal moves", record.legal, counts),
-        ("phase", record.phases, phases),
-        ("seat", record.seats, seats),
+    if found.made < record.decisions:
+        raise DataError(f"{name}: decision {found.made} is not legal on replay")
+    for what, stored, seen in (
+        ("legal moves", record.legal, found.legal),
+        ("phase", record.phases, found.phases),
+        ("seat", record.seats, found.seats),
     ):
-        if wrong := np.flatnonzero(stored != found).tolist():
-            raise DataError(f"{name}: {what} at decision {wrong[0]} is {found[wrong[0]]}, stored {stored[wrong[0]]}")
-    if len(record.policy) != counts.sum():
-        raise DataError(f"{name}: {counts.sum()} moves are legal in all, {len(record.policy)} stand in its policy")
-    outcome = outcome_of(state)
+        if wrong := np.flatnonzero(stored != seen).tolist():
+            raise DataError(f"{name}: {what} at decision {wrong[0]} is {seen[wrong[0]]}, stored {stored[wrong[0]]}")
+    if len(record.policy) != found.legal.sum():
+        raise DataError(f"{name}: {found.legal.sum()} moves are legal in all, {len(record.policy)} stand in its policy")
+    outcome = outcome_of(found.state)
     if outcome != record.outcome:
         raise DataError(f"{name}: replay gives {outcome}, stored {record.outcome}")
-    if bool(state[0]["swapped"]) != record.swapped:
+    if bool(found.state[0]["swapped"]) != record.swapped:
         raise DataError(f"{name}: swapped is {not record.swapped} on replay, stored {record.swapped}")
 
 

@@ -1,17 +1,16 @@
-"""Shards: many games as one Parquet file, one row a game; and the DuckDB views over shards.
+"""Shards: many games as one Parquet file, one row a game.
 
 Columns are those of `GameRecord`; policy and values are kept as 16-bit fractions, nested as decision -> legal move or
-seat; values of a decision that nobody searched are null. Views:
-`games` (one row a game, without the long columns) and `decisions` (one row a decision).
+seat; values of a decision that nobody searched are null.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +19,6 @@ from rr_engine.boards import Config
 from rr_engine.errors import ConfigError, DataError, in_line, shown
 from rr_engine.outcome import Outcome
 from rr_engine.records.record import GameRecord
-
-if TYPE_CHECKING:
-    import duckdb
 
 SCHEMA_VERSION = 2
 _POLICY_SCALE = 65535
@@ -235,69 +231,3 @@ def _values(column: Any, seats: int, game: str) -> NDArray[np.float32]:
 def _outcome(row: dict[str, Any]) -> Outcome:
     result: dict[str, Any] = {key: tuple(row[key]) if isinstance(row[key], list) else row[key] for key in _RESULT}
     return Outcome(**result)
-
-
-_GAMES_VIEW = """
-create view games as select game, config, seed, pie, swapped, players, player_hashes, generation, opening, decisions,
-    winner, "end", ranks, terr, elim, markers, "out", turns from shards
-"""
-
-_CLOSED = (
-    "set python_enable_replacements = false",
-    "set temp_directory = ''",
-    "set enable_external_access = false",
-    "set lock_configuration = true",
-)
-
-# The kinds and phases are those of kernels.layout, in order.
-_DECISIONS_VIEW = """
-create view decisions as select game, config, decision, seat, phase, kind, a, b, c, move, legal, recorded,
-    case when recorded then list_transform(target, lambda share: share / 65535.0) end as policy,
-    list_transform(chances, lambda share: share / 65535.0) as "values"
-from (
-    select game, config, unnest(generate_series(0, decisions - 1)) as decision, unnest(seats) as seat,
-        ['place', 'move', 'cap', 'chain', 'line', 'lelim', 'terr', 'telim', 'fe'][unnest(phases) + 1] as phase,
-        unnest(moves) as move, unnest(recorded) as recorded, unnest(policy) as target, len(target) as legal,
-        unnest("values") as chances,
-        ['skip', 'swap', 'place', 'move', 'capture', 'slide', 'strike', 'slide_line', 'slide_window', 'line',
-         'line_window', 'pay', 'claim', 'forced'][(move & 15) + 1] as kind,
-        (move >> 4) & 4095 as a, (move >> 16) & 4095 as b, (move >> 28) & 4095 as c
-    from shards)
-"""
-
-
-def open_views(paths: Iterable[Path]) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection in memory with the views `games` and `decisions` over the shards at `paths`.
-
-    What is asked through it can read these files and no others, and neither change that nor see Python's variables.
-    """
-    import duckdb
-
-    files = [str(path) for path in paths]
-    if not files:
-        raise DataError("no shard to query: games_db of this config has not been materialised")
-    connection = duckdb.connect()
-    connection.from_parquet(files).create_view("shards")
-    connection.execute(_GAMES_VIEW)
-    connection.execute(_DECISIONS_VIEW)
-    connection.execute("set allowed_paths = ?", [files])
-    for closed in _CLOSED:
-        connection.execute(closed)
-    return connection
-
-
-def ask(connection: duckdb.DuckDBPyConnection, query: str) -> str:
-    """The answer to one SELECT as a table of text; raises DataError for any other statement and for one that fails.
-
-    A file that may be read could be written, too: COPY is no SELECT.
-    """
-    import duckdb
-
-    try:
-        statements = connection.extract_statements(query)
-        if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-            raise DataError("a query is one SELECT; statements that change or copy something are refused")
-        return str(connection.sql(query))
-    except duckdb.Error as error:
-        said = str(error).partition("\nLINE ")[0]  # behind it the query stands once more
-        raise DataError(f"the query failed: {said}") from error

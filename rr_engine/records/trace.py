@@ -5,11 +5,14 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from rr_engine.boards import Config
 from rr_engine.errors import DataError, EngineError, TraceError, shown
@@ -32,6 +35,7 @@ class Replay:
     name: str
     decisions: int
     difference: str
+    moves: tuple[int, ...] = ()  # of a game: the codes of those played
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,35 @@ def verify(path: Path) -> Verification:
     return Verification(games, decisions, tuple(mismatches))
 
 
-def write(path: Path, records: Iterable[Mapping[str, Any]]) -> None:
-    """Write a gzip trace file, one record a line; the same records give the same bytes."""
-    lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in records)
-    path.write_bytes(gzip.compress(lines.encode(), mtime=0))
+def write(path: Path, records: Iterable[Mapping[str, Any]]) -> int:
+    """Write a trace file, one record a line, and return how many; gzip where it is called `.gz`.
+
+    The same records give the same bytes. What was at `path` stays until the last record is written, and for
+    good where one raises. Raises TraceError where nothing can be written.
+    """
+    written = 0
+    aside = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    try:
+        with aside.open("wb") as file:
+            packs = path.suffix == ".gz"
+            with gzip.GzipFile("", "wb", fileobj=file, mtime=0) if packs else nullcontext(file) as lines:
+                for record in records:
+                    lines.write(line_of(record))
+                    written += 1
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        raise TraceError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        if aside.exists():
+            aside.unlink()
+    return written
+
+
+def line_of(record: Mapping[str, Any]) -> bytes:
+    """A record as a trace file has it."""
+    return (json.dumps(record, separators=(",", ":")) + "\n").encode()
 
 
 def record_of_game(game: Game, *, name: str, **extra: Any) -> dict[str, Any]:
@@ -110,6 +139,11 @@ def h16(text: str) -> str:
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
     """The records of a trace file, plain or gzip; raises TraceError naming file and line for damage."""
+    return (record for _, record in read_numbered(path))
+
+
+def read_numbered(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """As `read`, each record with the number of its line."""
     opener = gzip.open if path.suffix == ".gz" else open
     number = 0
     try:
@@ -118,7 +152,7 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
                 if len(line) == _LONGEST_LINE:
                     raise TraceError(f"{path} line {number}: a trace has less than {_LONGEST_LINE} characters")
                 if line.strip():
-                    yield _checked(_parsed(line, path, number), path, number)
+                    yield number, _checked(_parsed(line, path, number), path, number)
     except FileNotFoundError:
         raise TraceError(f"{path}: no such trace file") from None
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
@@ -183,12 +217,13 @@ def replay(record: Mapping[str, Any]) -> Replay:
         return Replay(name, 0, f"cannot be replayed: {error}")
 
 
-def _config(record: Mapping[str, Any]) -> Config:
+def config_of(record: Mapping[str, Any]) -> Config:
+    """Whose game or position a record is; raises ConfigError where it names no config."""
     return Config.parse(f"{record['b']}_{record['n']}p")
 
 
 def _replay_game(record: Mapping[str, Any], name: str) -> Replay:
-    game = Game(_config(record), pie=bool(record["swap"]))
+    game = Game(config_of(record), pie=bool(record["swap"]))
     for index, text in enumerate(record["m"].split()):
         if difference := _compare_decision(game, record, index):
             return Replay(name, index + 1, f"decision {index}: {difference}")
@@ -200,7 +235,7 @@ def _replay_game(record: Mapping[str, Any], name: str) -> Replay:
     text = game.to_text()
     if h16(text) != record["fh"]:
         return Replay(name, count, f"final state: hash {h16(text)}, trace {shown(record['fh'])}: {text}")
-    return Replay(name, count, _compare_result(game.outcome(), record["res"]))
+    return Replay(name, count, _compare_result(game.outcome(), record["res"]), game.moves_played)
 
 
 def _compare_decision(game: Game, record: Mapping[str, Any], index: int) -> str:
@@ -240,7 +275,7 @@ def _result_fields(outcome: Outcome) -> dict[str, Any]:
 
 
 def _replay_position(record: Mapping[str, Any], name: str) -> Replay:
-    game = Game.from_text(_config(record), record["text"], acted=bool(record["acted"]))
+    game = Game.from_text(config_of(record), record["text"], acted=bool(record["acted"]))
     if game.to_text() != record["text"]:
         return Replay(name, 1, f"decision 0: text {game.to_text()}, trace {record['text']}")
     texts = game.legal_texts()

@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 
 from rr_engine.errors import DataError
-from rr_engine.kernels import layout, replay
-from rr_engine.records.record import GameRecord
-from rr_engine.state import new_state
+from rr_engine.records.record import GameRecord, replayed
 
 START_DECISIONS = 12  # decisions after which games are to differ
 _UNUSUAL = 2.0  # a game so many times longer or shorter than the mean has no usual length
@@ -94,11 +92,7 @@ def _thought_about(record: GameRecord) -> Any:
 
 def _start(record: GameRecord) -> bytes:
     """The position after the first decisions of a game."""
-    moves = record.moves[:START_DECISIONS]
-    state = new_state(record.config, pie=record.pie)
-    out, notes = np.empty(record.config.legal_capacity, np.int64), np.zeros((3, len(moves)), np.int64)
-    replay.replay_moves(record.config.board.geometry[0], state[0], np.zeros(1, layout.SCRATCH)[0], out, moves, *notes)
-    return state.tobytes()
+    return replayed(record.config, record.moves[:START_DECISIONS], pie=record.pie).state.tobytes()
 
 
 def _evenness(counts: Sequence[int]) -> float:

@@ -66,7 +66,7 @@ def _read(vault: Vault, card: Card) -> list[str]:
 
 
 def _games(vault: Vault, config: Config) -> str:
-    made = games.rates(vault.claims(config.key), vault.cards(games.KIND, config.key))
+    made = games.rates(games.own_claims(vault, config), vault.cards(games.KIND, config.key))
     return _line("games an hour", list(enumerate(made.values())), across="run", up="games/h")
 
 

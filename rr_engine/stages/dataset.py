@@ -179,7 +179,7 @@ def _facts(window: Window, shards: list[Card], chosen: _Chosen, now: datetime) -
         "quality": games.quality_of(chosen.used).facts(),
         "newest_hours": hours_since(chosen.used[0].created, now),
         "games": len(window.games),
-        "games_made": sum(card.rows for card in shards),  # in the database when this was built
+        "games_made": sum(card.rows for card in games.own(shards)),  # by games_db before this was built
         "refused_shards": len(chosen.refused),
         "refused_games": sum(shard["games"] for shard in chosen.refused),
         "refused": chosen.refused,

@@ -76,8 +76,10 @@ def facts_of(
         blocked_by=refused[0][0] if refused else "",
         rests=why_rests(vault, config, settings),
         plays=plays,
-        due=_due(shards, datasets, settings, now),
-        was_granted="" if not plays and _came_to_nothing(before, shards, settings, now) else before.get("granted", ""),
+        due=_due(games.own(shards), datasets, settings, now),
+        was_granted=""
+        if not plays and _came_to_nothing(before, games.own(shards), settings, now)
+        else before.get("granted", ""),
         granted_at=before.get("granted_at", ""),
         at=now.isoformat(timespec="microseconds"),
     )

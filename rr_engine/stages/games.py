@@ -13,7 +13,7 @@ from rr_engine.boards import Config
 from rr_engine.errors import DataError
 from rr_engine.players import Player, player
 from rr_engine.players.stored import champion_of, selfplay_player
-from rr_engine.records import shard
+from rr_engine.records import shard, views
 from rr_engine.records.record import GameRecord, check_replays
 from rr_engine.selfplay import quality
 from rr_engine.selfplay.play import play_games, typical_decisions
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import duckdb
 
 KIND = "games"
+PRODUCER = "games_db"
+IMPORTED = "imported"  # producer of shards, batch of claims and name of players where games came from elsewhere
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def make_games(
         settings=order,
         on_progress=on_progress,
     )
-    cards = [_keep(vault, config, records, parents, made) for records in played]
+    cards = [keep(vault, config, records, made, parents=parents) for records in played]
     vault.index(CLAIM_KIND, config.key)
     facts = {
         "player": agent.name,
@@ -117,6 +119,16 @@ def rates(claims: Sequence[Claim], cards: Sequence[Card]) -> dict[int, float]:
 
 def _seconds_between(sooner: str, later: str) -> float:
     return (datetime.fromisoformat(later) - datetime.fromisoformat(sooner)).total_seconds()
+
+
+def own(cards: Sequence[Card]) -> list[Card]:
+    """The shards that games_db made: imported ones come when they come, and nothing waits for them."""
+    return [card for card in cards if card.producer != IMPORTED]
+
+
+def own_claims(vault: Vault, config: Config) -> list[Claim]:
+    """The claims of runs of games_db, the newest last."""
+    return [claim for claim in vault.claims(config.key) if claim.facts.get("batch") != IMPORTED]
 
 
 def usual_decisions(vault: Vault, config: Config) -> float:
@@ -164,23 +176,25 @@ def selfplay_agents(
     return agent, player(settings.selfplay.opponent, config), generation, (champion.card.sha256,)
 
 
-def _keep(
+def keep(
     vault: Vault,
     config: Config,
     records: Sequence[GameRecord],
-    parents: tuple[str, ...],
     made: Mapping[str, Any],
+    *,
+    producer: str = PRODUCER,
+    parents: tuple[str, ...] = (),
 ) -> Card:
-    """Keep a shard; `made` are the facts of the whole run."""
+    """Keep a shard; `made` are the facts of the whole run: `claim`, `player`, `planned_share`, `usual_decisions`."""
     agent = made["player"]
     winners = [record.outcome.winner for record in records]
-    mixed = [record for record in records if set(record.players) != {agent}]
+    mixed = [record for record in records if agent in record.players and set(record.players) != {agent}]
     return vault.put(
         KIND,
         config.key,
         shard.encode(records),
         suffix=".parquet",
-        producer="games_db",
+        producer=producer,
         rows=len(records),
         schema_version=shard.SCHEMA_VERSION,
         parents=parents,
@@ -199,8 +213,8 @@ def _keep(
 
 
 def open_games(vault: Vault, cards: Sequence[Card]) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection with the views `games` and `decisions` over some shards (`records.shard`)."""
-    return shard.open_views(vault.path(card) for card in cards)
+    """A DuckDB connection with the views `games`, `decisions` and `chains` over some shards (`records.views`)."""
+    return views.open_views(vault.path(card) for card in cards)
 
 
 def endings(vault: Vault, cards: Sequence[Card]) -> list[dict[str, Any]]:

@@ -50,7 +50,7 @@ def _newest(vault: Vault, kind: str, config: Config) -> Card | None:
 
 
 def _has_taken(vault: Vault, config: Config, data: Card) -> bool:
-    return data.facts["games_made"] == sum(card.rows for card in vault.cards(games.KIND, config.key))
+    return data.facts["games_made"] == sum(card.rows for card in games.own(vault.cards(games.KIND, config.key)))
 
 
 def _is_rated(matches: Card | None, candidate: Card | None) -> bool:

@@ -128,7 +128,7 @@ def _told(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def metrics_of(vault: Vault, config: Config, now: datetime) -> dict[str, Any]:
     """Every number of a config at `now`, by name; None where there is none yet."""
-    shards, claims = vault.cards(games.KIND, config.key), vault.claims(config.key)
+    shards, claims = vault.cards(games.KIND, config.key), games.own_claims(vault, config)
     datasets, networks = vault.cards(dataset.KIND, config.key), vault.cards(CHECKPOINT_KIND, config.key)
     data = datasets[-1].facts if datasets else {}
     trained = networks[-1].facts if networks else {}

@@ -15,7 +15,7 @@ import pytest
 
 from rr_engine.boards import CONFIGS
 from rr_engine.errors import DataError
-from rr_engine.records import shard
+from rr_engine.records import shard, views
 from rr_engine.records.record import GameRecord, check_replays
 from tests.engine.games import make_records
 
@@ -140,7 +140,7 @@ def test_a_shard_with_gaps_is_refused(
 def test_views_answer_questions(hex_records: list[GameRecord], tmp_path: Path) -> None:
     path = tmp_path / "shard.parquet"
     path.write_bytes(shard.encode(hex_records))
-    connection = shard.open_views([path])
+    connection = views.open_views([path])
     counts = connection.execute("select count(*), sum(decisions) from games").fetchall()
     assert counts == [(12, sum(record.decisions for record in hex_records))]
     record = hex_records[3]
@@ -155,7 +155,7 @@ def test_views_answer_questions(hex_records: list[GameRecord], tmp_path: Path) -
         record.policy[record.offsets[record.opening] : record.offsets[record.opening + 1]].tolist(), abs=1e-4
     )
     with pytest.raises(DataError, match="no shard to query"):
-        shard.open_views([])
+        views.open_views([])
 
 
 @pytest.fixture(scope="module")
@@ -164,12 +164,12 @@ def asked(hex_records, tmp_path_factory):
     folder = tmp_path_factory.mktemp("shards")
     (folder / "one.parquet").write_bytes(shard.encode(hex_records))
     (folder / "other.csv").write_text("a,b\n1,2\n", encoding="utf-8")
-    return shard.open_views([folder / "one.parquet"]), folder
+    return views.open_views([folder / "one.parquet"]), folder
 
 
 @pytest.mark.parametrize("query", ["select count(*) from games", "from decisions limit 1", "describe games"])
 def test_a_select_over_the_views_is_answered(asked, query):
-    assert "│" in shard.ask(asked[0], query)
+    assert "│" in views.ask(asked[0], query)
 
 
 @pytest.mark.parametrize(
@@ -193,5 +193,5 @@ def test_a_query_reaches_the_shards_and_nothing_else(asked, hex_records, query, 
     connection, folder = asked
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     with pytest.raises(DataError, match=says):
-        shard.ask(connection, query.format(folder))
+        views.ask(connection, query.format(folder))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
