@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,9 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 
-from rr_engine.boards import CONFIGS, board
-from rr_engine.errors import EngineError
-from rr_engine.players import player
+from rr_engine.boards import CONFIGS, Config, board
+from rr_engine.errors import DataError, EngineError, PlayerError, VaultError
+from rr_engine.players import Player, player
 from rr_engine.players.registry import BY_HAND, KINDS
 from rr_engine.render.page import filled, part
 from rr_engine.render.replay import place_data
@@ -24,22 +24,39 @@ from rr_engine.serve.questions import Decisions, Evaluations, Positions, Refusal
 from rr_engine.settings import Settings
 from rr_engine.vault import Vault
 
-_REFUSED: dict[int | str, dict[str, Any]] = {422: {"model": Refusal, "description": "What is wrong with the question."}}
+_NO_TEXT, _NOT_THERE, _CANNOT_BE, _WRONG_FORM, _UNREADABLE = 400, 404, 409, 422, 503
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    status: {"description": told, "content": {"application/json": {"schema": Refusal.model_json_schema()}}}
+    for status, told in (
+        (_NO_TEXT, "The body is no text."),
+        (_NOT_THERE, "There is no such player, game, curve or page."),
+        (_CANNOT_BE, "The question has the right form, but no game comes to that position, or it is over there."),
+        (_WRONG_FORM, "The question has not the right form."),
+        (_UNREADABLE, "What is stored cannot be read."),
+    )
+}
 
 
 def make_app(vault: Vault, settings: Settings) -> FastAPI:
     """The application: players come from the vault, none that opens files or starts programs."""
     app = FastAPI(title="RingRift", version="1", description=__doc__ or "", responses=_REFUSED)
-    desk = Desk(partial(player, settings=settings, vault=vault))
+
+    def make(name: str, config: Config) -> Player:
+        try:
+            return player(name, config, settings=settings, vault=vault)
+        except DataError as error:  # a kind that only a command line may name
+            raise PlayerError(str(error)) from error
+
+    desk = Desk(make)
 
     @app.exception_handler(EngineError)
-    async def refuse(_: Request, error: EngineError) -> JSONResponse:
-        return JSONResponse({"detail": " ".join(str(error).split())}, status_code=422)
+    async def refuse(request: Request, error: EngineError) -> JSONResponse:
+        return JSONResponse({"detail": " ".join(str(error).split())}, status_code=_status(request, error))
 
     @app.exception_handler(RequestValidationError)
     async def refuse_form(_: Request, error: RequestValidationError) -> JSONResponse:
         said = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:3])
-        return JSONResponse({"detail": said}, status_code=422)
+        return JSONResponse({"detail": said}, status_code=_WRONG_FORM)
 
     @app.post("/legal")
     def legal(asked: Positions) -> Stands:
@@ -72,6 +89,12 @@ def make_app(vault: Vault, settings: Settings) -> FastAPI:
         return _page()
 
     return app
+
+
+def _status(request: Request, error: EngineError) -> int:
+    if isinstance(error, VaultError):
+        return _UNREADABLE
+    return _NOT_THERE if isinstance(error, PlayerError) or request.method == "GET" else _CANNOT_BE
 
 
 @cache

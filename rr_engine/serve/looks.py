@@ -9,12 +9,12 @@ from fastapi.responses import HTMLResponse, Response
 
 from rr_engine.boards import Config
 from rr_engine.render.replay import replay_page
+from rr_engine.serve.questions import Key
 from rr_engine.stages import curves
 from rr_engine.stages.highlights import find_game, picture
 from rr_engine.stages.report import find_budget_chart, newest_page
 from rr_engine.vault import Vault
 
-_Key = Annotated[str, Path(max_length=32, examples=["hex8_2p"])]
 _Name = Annotated[str, Path(max_length=128)]
 _Number = Annotated[int, Path(ge=0, le=100_000)]
 
@@ -28,17 +28,17 @@ def to_look_at(vault: Vault) -> APIRouter:
     router = APIRouter()
 
     @router.get("/replay/{config}/{name}", response_class=HTMLResponse)
-    def replay(config: _Key, name: _Name) -> str:
+    def replay(config: Key, name: _Name) -> str:
         """A stored game, to look at."""
         return replay_page(find_game(vault, Config.parse(config), name))
 
     @router.get("/board/{config}/{name}/{at}", response_class=_Svg)
-    def board_at(config: _Key, name: _Name, at: _Number) -> str:
+    def board_at(config: Key, name: _Name, at: _Number) -> str:
         """A picture of a stored game, before decision `at`."""
         return picture(find_game(vault, Config.parse(config), name), at)
 
     @router.get("/curves/{config}/{sha256}/{number}", response_class=_Svg)
-    def curve(config: _Key, sha256: _Name, number: _Number) -> str:
+    def curve(config: Key, sha256: _Name, number: _Number) -> str:
         """A curve of a config, as the page of an asset tells it."""
         return curves.find(vault, Config.parse(config), sha256, number)
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from rr_engine import move as moves_of
-from rr_engine.boards import Config
-from rr_engine.errors import DataError
+from rr_engine.boards import CONFIGS, Config
+from rr_engine.errors import ConfigError, DataError
 from rr_engine.game import Game
 from rr_engine.players.asked import Thought
 from rr_engine.render.svg import on_cells
@@ -18,22 +18,49 @@ from rr_engine.render.svg import on_cells
 _MOVES, _POSITIONS = 8192, 64  # that one question may hold
 _TOLD = 12  # moves that an answer weighs, the best ones
 _Text = Annotated[str, StringConstraints(max_length=256)]
-_Key = Annotated[str, StringConstraints(max_length=32), Field(description="Board and seats.", examples=["hex8_2p"])]
+
+
+def _known_key(key: str) -> str:
+    try:
+        return Config.parse(key).key
+    except ConfigError as error:
+        raise ValueError(str(error)) from error
+
+
+Key = Annotated[
+    str,
+    AfterValidator(_known_key),
+    Field(json_schema_extra={"enum": [config.key for config in CONFIGS]}),
+]
 _Name = Annotated[
     str, StringConstraints(max_length=128), Field(description="A player.", examples=["champion", "heuristic"])
 ]
+
+
+def _whole(number: object) -> object:
+    """JSON has one kind of number: 3.0 is 3."""
+    return int(number) if isinstance(number, float) and number.is_integer() else number
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Position(_Strict):
-    """Where a game stands: the moves since its start, or a state text of the trace format."""
+class ByMoves(_Strict):
+    """Where a game stands, by its moves."""
 
-    config: _Key
-    moves: Annotated[list[_Text], Field(max_length=_MOVES, description="As text, oldest first.")] = []
-    state: Annotated[str | None, StringConstraints(max_length=20_000), Field(description="Instead of moves.")] = None
+    config: Key
+    moves: Annotated[list[_Text], Field(max_length=_MOVES, description="Since the start, oldest first.")] = []
+
+
+class ByState(_Strict):
+    """Where a game stands, by a state text of the trace format."""
+
+    config: Key
+    state: Annotated[str, StringConstraints(max_length=20_000)]
+
+
+Position = ByMoves | ByState
 
 
 class Positions(_Strict):
@@ -46,7 +73,11 @@ class Thinking(Positions):
     """Positions to think about, none over."""
 
     player: _Name = "champion"
-    seed: Annotated[int, Field(ge=0, lt=2**31, description="Same position, player and seed, same answer.")] = 0
+    seed: Annotated[
+        int,
+        Field(ge=0, lt=2**31, description="Same position, player and seed, same answer."),
+        BeforeValidator(_whole),
+    ] = 0
 
 
 class Refusal(BaseModel):
@@ -135,13 +166,11 @@ class Evaluations(BaseModel):
 def game_at(position: Position) -> Game:
     """The game there; raises an EngineError that says what is wrong with it."""
     config = Config.parse(position.config)
-    if position.state is None:
-        game = Game(config)
-        game.play_all(position.moves)
-        return game
-    if position.moves:
-        raise DataError("a position has moves or a state, not both")
-    return Game.from_text(config, position.state)
+    if isinstance(position, ByState):
+        return Game.from_text(config, position.state)
+    game = Game(config)
+    game.play_all(position.moves)
+    return game
 
 
 def games_at(positions: Sequence[Position]) -> list[Game]:

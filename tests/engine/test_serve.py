@@ -67,7 +67,7 @@ def test_a_finished_game_has_a_result(client: TestClient) -> None:
     assert (stand["seat"], stand["legal"]) == (None, [])
     refused = client.post("/move", json={"positions": [{"config": "hex8_2p", "moves": texts}], "player": "random"})
     assert (refused.status_code, refused.json()["detail"]) == (
-        422,
+        409,
         "position 0: the game is over, there is nothing to decide",
     )
 
@@ -100,28 +100,30 @@ def test_an_evaluation_weighs_moves(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "told"),
+    ("status", "path", "body", "told"),
     [
-        ("/legal", {"positions": [{"config": "hex9_2p"}]}, "unknown config"),
-        ("/legal", {"positions": [{"config": "hex8_2p", "moves": ["P99x9"]}]}, "P99x9"),
-        ("/legal", {"positions": [{"config": "hex8_2p", "state": "S1"}]}, "state text"),
-        ("/legal", {"positions": [{"config": "hex8_2p", "moves": ["P1x1"], "state": "S1"}]}, "not both"),
-        ("/legal", {"positions": []}, "at least 1 item"),
-        ("/legal", {"positions": [{"config": "hex8_2p"}] * 65}, "at most 64 items"),
-        ("/legal", {"positions": [{"config": "hex8_2p"}], "much": 1}, "Extra inputs"),
-        ("/move", {"positions": [{"config": "hex8_2p"}], "player": "nobody"}, "unknown player"),
-        ("/move", {"positions": [{"config": "hex8_2p"}], "player": "external:rm x"}, "only a command line"),
-        ("/move", {"positions": [{"config": "hex8_2p"}], "player": "file:/etc/passwd"}, "only a command line"),
-        ("/move", {"positions": [{"config": "hex8_2p"}], "player": "search:heuristic:5000"}, "1024 simulations"),
-        ("/move", {"positions": [{"config": "hex8_2p"}], "player": "champion"}, "champion"),
-        ("/move", {"positions": [{"config": "hex8_2p"}], "player": "random", "seed": -1}, "seed"),
-        ("/evaluate", [], "body"),
-        ("/evaluate", {"positions": [{"config": 3}]}, "config"),
+        (422, "/legal", {"positions": [{"config": "hex9_2p"}]}, "unknown config"),
+        (409, "/legal", {"positions": [{"config": "hex8_2p", "moves": ["P99x9"]}]}, "P99x9"),
+        (409, "/legal", {"positions": [{"config": "hex8_2p", "state": "S1"}]}, "state text"),
+        (422, "/legal", {"positions": [{"config": "hex8_2p", "moves": ["P1x1"], "state": "S1"}]}, "Extra inputs"),
+        (422, "/legal", {"positions": []}, "at least 1 item"),
+        (422, "/legal", {"positions": [{"config": "hex8_2p"}] * 65}, "at most 64 items"),
+        (422, "/legal", {"positions": [{"config": "hex8_2p"}], "much": 1}, "Extra inputs"),
+        (404, "/move", {"positions": [{"config": "hex8_2p"}], "player": "nobody"}, "unknown player"),
+        (404, "/move", {"positions": [{"config": "hex8_2p"}], "player": "external:rm x"}, "only a command line"),
+        (404, "/move", {"positions": [{"config": "hex8_2p"}], "player": "file:/etc/passwd"}, "only a command line"),
+        (404, "/move", {"positions": [{"config": "hex8_2p"}], "player": "search:heuristic:5000"}, "1024 simulations"),
+        (404, "/move", {"positions": [{"config": "hex8_2p"}], "player": "champion"}, "champion"),
+        (422, "/move", {"positions": [{"config": "hex8_2p"}], "player": "random", "seed": -1}, "seed"),
+        (422, "/evaluate", [], "body"),
+        (422, "/evaluate", {"positions": [{"config": 3}]}, "config"),
     ],
 )
-def test_wrong_questions_are_refused_in_words(client: TestClient, path: str, body: object, told: str) -> None:
+def test_wrong_questions_are_refused_in_words(
+    client: TestClient, status: int, path: str, body: object, told: str
+) -> None:
     answer = client.post(path, json=body)
-    assert answer.status_code == 422
+    assert answer.status_code == status
     assert told in answer.json()["detail"]
 
 
@@ -136,7 +138,7 @@ def test_a_stored_game_is_shown(client: TestClient, local: Vault) -> None:
     card = stored(local, [record])
     page = client.get(f"/replay/hex8_2p/{card.sha256[:12]}:{record.digest}")
     assert page.status_code == 200 and page.text.startswith("<!doctype html>")
-    assert client.get("/replay/hex8_2p/nothing").status_code == 422
+    assert client.get("/replay/hex8_2p/nothing").status_code == 404
 
 
 def test_the_page_comes_whole(client: TestClient) -> None:
