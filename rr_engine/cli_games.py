@@ -11,6 +11,9 @@ from typing import Annotated
 
 import typer
 
+from rr_engine.cli_shown import Quiet, watching
+from rr_engine.progress import Task
+
 games = typer.Typer(help="Look at stored games.", no_args_is_help=True)
 
 
@@ -41,6 +44,7 @@ def report(
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("ringrift-report.html"),
     metrics: Annotated[bool, typer.Option("--metrics", help="Only the numbers, one JSON object per config.")] = False,
     config: Annotated[list[str] | None, typer.Option(help="Only this config's numbers; may be repeated.")] = None,
+    quiet: Quiet = False,
 ) -> None:
     """Write the leaderboard with the curves of every config as one HTML page, or print its numbers."""
     from datetime import UTC, datetime
@@ -53,9 +57,12 @@ def report(
     settings, now = load(), datetime.now(UTC)
     vault = Vault.open(settings=settings.vault).snapshot()
     if metrics:
-        for chosen in [Config.parse(key) for key in config] if config else CONFIGS:
-            typer.echo(json.dumps(metrics_of(vault, chosen, now)))
+        configs = [Config.parse(key) for key in config] if config else CONFIGS
+        with watching(quiet=quiet) as watch:
+            for chosen in watch(Task("configs", len(configs))).each(configs):
+                typer.echo(json.dumps(metrics_of(vault, chosen, now)))
         return
-    page, _ = report_page(vault, settings, now)
+    with watching(quiet=quiet) as watch:
+        page, _ = report_page(vault, settings, now, watch=watch)
     out.write_text(page, encoding="utf-8")
     typer.echo(f"open {out.resolve().as_uri()}")

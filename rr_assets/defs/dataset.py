@@ -10,6 +10,7 @@ from rr_assets.coordinator import under_way
 from rr_assets.defs.games import games_db
 from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import SettingsResource, VaultResource
+from rr_engine import progress
 from rr_engine.boards import Config
 from rr_engine.stages import dataset
 from rr_engine.training.window import SCHEMA_VERSION
@@ -34,7 +35,9 @@ def npz_dataset(
     loaded = settings.load()
     config = Config.parse(context.partition_key)
     training = _training(context.instance, config, but=context.run.run_id)
-    made = dataset.make_dataset(vault.open(loaded), config, loaded, training=training)
+    watch = progress.logged(context.log.info)
+    with progress.compiling(watch, config.board_name):
+        made = dataset.make_dataset(vault.open(loaded), config, loaded, training=training, watch=watch)
     return dg.MaterializeResult(
         metadata={**metadata.of_facts(made.facts), **metadata.of_card(made.card)},
         data_version=dg.DataVersion(made.card.sha256),

@@ -6,6 +6,7 @@ from rr_assets import automation, metadata
 from rr_assets.defs.dataset import npz_dataset
 from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import SettingsResource, VaultResource
+from rr_engine import progress
 from rr_engine.boards import Config
 from rr_engine.nn.features import FEATURE_VERSION
 from rr_engine.stages import candidate
@@ -26,13 +27,13 @@ def checkpoint(
     context: dg.AssetExecutionContext, vault: VaultResource, settings: SettingsResource
 ) -> dg.MaterializeResult:
     """A candidate network, trained from the champion on the newest window: safetensors and a card."""
-    loaded = settings.load()
+    loaded, lines = settings.load(), progress.logged(context.log.info)
     made = candidate.make_candidate(
         vault.open(loaded),
         Config.parse(context.partition_key),
         loaded,
         on_epoch=lambda epoch: context.log.info(str(epoch)),
-        on_progress=lambda progress: context.log.info(str(progress)),
+        on_progress=lambda stand: lines.offer(stand, stand.share),
     )
     return dg.MaterializeResult(
         metadata={**metadata.of_facts(made.facts), **metadata.of_card(made.card)},
