@@ -25,10 +25,9 @@ from dagster._utils.tags import TagConcurrencyLimitsCounter
 
 from rr_assets.coordinator import WORKER_TAG, priority_of, queue_limits, run_tags
 from rr_assets.nodes import CPU, GPU, Node, code_version, works
-from rr_engine.boards import CONFIGS, Config
+from rr_engine.boards import CONFIGS, Config, typical_decisions
 from rr_engine.selfplay import idle
 from rr_engine.selfplay.plan import ConfigFacts, PlanRow, make_plan
-from rr_engine.selfplay.play import typical_decisions
 from rr_engine.settings import DatasetSettings, NetworkSettings, PlanSettings, Settings, TrainingSettings
 
 # Kind of node: (how many, speed against the one measured, GB of the GPU, role)

@@ -3,13 +3,12 @@
 `rr-status` prints it, and the leaderboard's page holds it.
 """
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import dagster as dg
 import typer
@@ -20,7 +19,9 @@ from rr_assets.coordinator import PARTITION_TAG, UNDER_WAY, WORK_TAG, why_nobody
 from rr_assets.nodes import CPU, Gpu, KnowsNodes, Node, code_version, kind_of, workers_of
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.cli import run_command
+from rr_engine.cli_shown import AsJson, ConfigKeys, Quiet, print_table, watching
 from rr_engine.errors import DataError, VaultError
+from rr_engine.progress import UNWATCHED, Task, Watch
 from rr_engine.render.table import columns
 from rr_engine.settings import Settings, load
 from rr_engine.stages import liveness
@@ -41,11 +42,16 @@ class _Event:
 
 
 def table(
-    instance: dg.DagsterInstance, vault: Vault, settings: Settings, configs: Sequence[Config]
+    instance: dg.DagsterInstance,
+    vault: Vault,
+    settings: Settings,
+    configs: Sequence[Config],
+    watch: Watch = UNWATCHED,
 ) -> list[dict[str, Any]]:
     """A row per config and asset: last event and its time, what it waits for and since when (UTC)."""
     workers = workers_of(instance.run_launcher)  # asked once for all rows: an answer may take a second
-    return [row for config in configs for row in _rows(instance, vault, settings, config, workers)]
+    count = watch(Task("configs", len(configs)))
+    return [row for config in count.each(configs) for row in _rows(instance, vault, settings, config, workers)]
 
 
 def _rows(
@@ -138,21 +144,14 @@ def main() -> None:
 
 
 @app.command()
-def status(
-    config: Annotated[list[str] | None, typer.Option(help="Only this config; may be repeated.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
-) -> None:
+def status(config: ConfigKeys = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """What every asset of every config did last, what it waits for and since when; in a cluster also who works."""
     configs = [Config.parse(key) for key in config] if config else list(CONFIGS)
     loaded = load()
-    with dg.DagsterInstance.get() as instance:
-        rows = table(instance, Vault.open(settings=loaded.vault).snapshot(), loaded, configs)
+    with dg.DagsterInstance.get() as instance, watching(quiet=quiet) as watch:
+        rows = table(instance, Vault.open(settings=loaded.vault).snapshot(), loaded, configs, watch)
         workers = nodes_table(instance)
         in_cluster = isinstance(instance.run_launcher, KnowsNodes)
-    if as_json:
-        for row in [*rows, *workers]:
-            typer.echo(json.dumps(row))
-        return
-    typer.echo(columns(rows, right=False))
-    if in_cluster:
+    print_table([*rows, *workers] if as_json else rows, as_json=as_json, right=False)
+    if in_cluster and not as_json:
         typer.echo("\n" + (columns(workers, right=False) if workers else NO_WORKER))

@@ -1,8 +1,7 @@
 """Facts of a stage as Dagster metadata: typed, readable, nothing computed."""
 
 import base64
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -113,18 +112,3 @@ def judged(
         description="; ".join(problems[:3]) or None,
         metadata=of_facts({**facts, "problems": list(problems)}),
     )
-
-
-def every_tenth(context: dg.AssetExecutionContext, total: int) -> Callable[[int, int], None]:
-    """A progress callback for games that logs each tenth of `total` once, with speed and the time left."""
-    began, logged = time.perf_counter(), 0
-
-    def report(done: int, decisions: int) -> None:
-        nonlocal logged
-        if (tenth := 10 * done // total) > logged:
-            logged = tenth
-            seconds = time.perf_counter() - began
-            left = seconds * (total - done) / done
-            context.log.info(f"{done} of {total} games, {decisions / seconds:.0f} decisions/s, about {left:.0f} s left")
-
-    return report

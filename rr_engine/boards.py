@@ -168,6 +168,19 @@ class Config:
 
 CONFIGS = tuple(Config(name, players) for name in SPECS for players in (2, 3, 4))
 
+# Decisions of a typical game with 2, 3 and 4 players, from random play.
+TYPICAL_DECISIONS = {
+    "square8": (72, 86, 84),
+    "hex8": (77, 94, 105),
+    "square19": (338, 414, 429),
+    "hexagonal": (481, 620, 754),
+}
+
+
+def typical_decisions(config: Config) -> int:
+    """Length of a usual game of `config`, in decisions."""
+    return TYPICAL_DECISIONS[config.board_name][config.players - 2]
+
 
 def elimination_goal(rings_per_seat: int, players: int) -> int:
     """round(R (2/3 + (n-1)/3)) for R rings a seat (rules 2)."""

@@ -11,14 +11,16 @@ from typing import Annotated
 
 import typer
 
+from rr_engine.cli_shown import AsJson, ConfigKey, ConfigKeys, Quiet, print_table, say, watching
+from rr_engine.progress import Task
+
 games = typer.Typer(help="Look at stored games, write them to files and read them from there.", no_args_is_help=True)
-_AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a config.")]
 
 
 @games.command()
 def replay(
     name: Annotated[str, typer.Argument(help="As the pages of games_db and elo tell it.")],
-    config: Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")] = "hex8_2p",
+    config: ConfigKey = "hex8_2p",
     out: Annotated[Path | None, typer.Option(help="The file to write; else replay-GAME.html here.")] = None,
 ) -> None:
     """Write a stored game as one HTML page that needs nothing else: step, play, jump to what matters."""
@@ -35,11 +37,12 @@ def replay(
 
 @games.command("export")
 def export_(
-    config: Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")],
+    config: ConfigKey,
     out: Annotated[str, typer.Option(help="A file, .jsonl or .jsonl.gz; - is the standard output.")] = "-",
     where: Annotated[str, typer.Option(help="Only these, in SQL over the view `games`: generation > 3.")] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many, the oldest.")] = None,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Write stored games as JSON lines in the trace format; what was in the file is replaced once all are written."""
     from rr_engine.boards import Config
@@ -53,21 +56,23 @@ def export_(
         raise TraceError(f"{out}: a file of traces is called .jsonl, or .jsonl.gz and is compressed")
     chosen, vault = Config.parse(config), Vault.open(settings=load().vault)
     vault.demand_there()
-    traces = export_games(vault, chosen, where=where, limit=limit)
-    if out == "-":
-        for record in traces:
-            typer.echo(trace.line_of(record), nl=False)
-        return
-    written = trace.write(Path(out), traces)
+    with watching(quiet=quiet) as watch:
+        traces = export_games(vault, chosen, where=where, limit=limit, watch=watch)
+        if out == "-":
+            for record in traces:
+                typer.echo(trace.line_of(record), nl=False)
+            return
+        written = trace.write(Path(out), traces)
     facts = {"config": chosen.key, "games": written, "file": out}
-    typer.echo(json.dumps(facts) if as_json else f"{written} games of {chosen.key} in {out}")
+    say(facts, f"{written} games of {chosen.key} in {out}", as_json=as_json)
 
 
 @games.command("import")
 def import_(
     files: Annotated[list[Path], typer.Argument(help="Files of traces, plain or gzip.")],
-    config: Annotated[list[str] | None, typer.Option(help="Only games of this config; may be repeated.")] = None,
-    as_json: _AsJson = False,
+    config: ConfigKeys = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Take games of trace files into the vault: all are replayed first, and if one differs none is taken.
 
@@ -76,20 +81,22 @@ def import_(
     from dataclasses import asdict
 
     from rr_engine.boards import Config
-    from rr_engine.render.table import columns
     from rr_engine.settings import load
     from rr_engine.stages.exchange import import_games
     from rr_engine.vault import Vault
 
     settings, configs = load(), [Config.parse(key) for key in config or ()]
-    rows = list(map(asdict, import_games(Vault.open(settings=settings.vault), files, settings, configs=configs)))
-    typer.echo("\n".join(map(json.dumps, rows)) if as_json else columns(rows))
+    vault = Vault.open(settings=settings.vault)
+    with watching(quiet=quiet) as watch:
+        taken = import_games(vault, files, settings, configs=configs, watch=watch)
+    print_table(list(map(asdict, taken)), as_json=as_json)
 
 
 def report(
     out: Annotated[Path, typer.Option(help="The file to write.")] = Path("ringrift-report.html"),
     metrics: Annotated[bool, typer.Option("--metrics", help="Only the numbers, one JSON object per config.")] = False,
-    config: Annotated[list[str] | None, typer.Option(help="Only this config's numbers; may be repeated.")] = None,
+    config: ConfigKeys = None,
+    quiet: Quiet = False,
 ) -> None:
     """Write the leaderboard with the curves of every config as one HTML page, or print its numbers."""
     from datetime import UTC, datetime
@@ -102,9 +109,12 @@ def report(
     settings, now = load(), datetime.now(UTC)
     vault = Vault.open(settings=settings.vault).snapshot()
     if metrics:
-        for chosen in [Config.parse(key) for key in config] if config else CONFIGS:
-            typer.echo(json.dumps(metrics_of(vault, chosen, now)))
+        configs = [Config.parse(key) for key in config] if config else CONFIGS
+        with watching(quiet=quiet) as watch:
+            for chosen in watch(Task("configs", len(configs))).each(configs):
+                typer.echo(json.dumps(metrics_of(vault, chosen, now)))
         return
-    page, _ = report_page(vault, settings, now)
+    with watching(quiet=quiet) as watch:
+        page, _ = report_page(vault, settings, now, watch=watch)
     out.write_text(page, encoding="utf-8")
     typer.echo(f"open {out.resolve().as_uri()}")

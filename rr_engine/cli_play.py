@@ -6,23 +6,25 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rr_engine.cli_shown import ConfigKey, Quiet, watching
+
 if TYPE_CHECKING:
     from rr_engine.game import Game
     from rr_engine.players import Player
 
-_Config = Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")]
 _HELP = "a move as it is listed, or: list, hint, undo, board, quit"
 _LISTED = 60  # moves
 _HINTS = 5  # moves, the best ones
 
 
 def play(
-    config: _Config = "hex8_2p",
+    config: ConfigKey = "hex8_2p",
     vs: Annotated[
         str, typer.Option(help="Who has the other seats: champion, heuristic, ... as in `rr match`.")
     ] = "champion",
     seat: Annotated[int, typer.Option(min=1, max=4, help="Yours.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same answers.")] = 0,
+    quiet: Quiet = False,
 ) -> None:
     """Play in the terminal, moves as text."""
     from rr_engine.boards import Config
@@ -36,7 +38,7 @@ def play(
     if seat > chosen.players:
         raise ConfigError(f"seat {seat}: {config} has seats 1 to {chosen.players}")
     other = player(vs, chosen, by_hand=True)
-    with closing(other):
+    with closing(other), watching(quiet=quiet, rules_of=chosen.board_name):
         game = Game(chosen)
         typer.echo(f"you are {SEAT_LETTERS[seat - 1]}; {_HELP}")
         while not game.is_over:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rr_engine.cli_shown import AsJson, Quiet, say, watching
+from rr_engine.progress import Task
+
 if TYPE_CHECKING:
     from rr_engine.vault import Vault
     from rr_engine.vault.compare import Comparison
@@ -19,21 +22,23 @@ _SHOWN = 10  # names of one kind of difference in one folder
 _Url = Annotated[str | None, typer.Argument(help="A folder or URL; else RR_VAULT, else data beside the project.")]
 _One = Annotated[str, typer.Argument(help="A folder or URL, such as s3://bucket/prefix.")]
 _Lists = Annotated[bool, typer.Option("--list", help="List distant folders too, whatever their index says.")]
-_AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
 
 @vault.command()
-def index(url: _Url = None) -> None:
+def index(url: _Url = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Make the index of a vault anew wherever it is missing, damaged or out of date, and print the roots."""
     from rr_engine.vault.index import Index
 
     opened = Index(_open_there(url).backend)
-    for folder in opened.folders():
-        typer.echo(f"{opened.refresh(folder, thorough=True)} {folder}")
+    with watching(quiet=quiet) as watch:
+        folders = opened.folders()
+        for folder in watch(Task("folders", len(folders))).each(folders):
+            root = opened.refresh(folder, thorough=True)
+            say({"folder": str(folder), "root": root}, f"{root} {folder}", as_json=as_json)
 
 
 @vault.command()
-def diff(a: _One, b: _One, lists: _Lists = False, as_json: _AsJson = False) -> None:
+def diff(a: _One, b: _One, lists: _Lists = False, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """What only one of two vaults has, and what has other bytes in them; exit status 1 if there is anything.
 
     Files with one name and other bytes are damaged, or the two vaults were written apart. Local folders are listed; of
@@ -42,7 +47,8 @@ def diff(a: _One, b: _One, lists: _Lists = False, as_json: _AsJson = False) -> N
     from rr_engine.vault.compare import compare
 
     began = time.perf_counter()
-    found = compare(_open(a), _open(b), lists=lists)
+    with watching(quiet=quiet) as watch:
+        found = compare(_open(a), _open(b), lists=lists, watch=watch)
     seconds = round(time.perf_counter() - began, 3)
     if as_json:
         typer.echo(json.dumps(_as_facts(found, seconds)))
@@ -52,17 +58,19 @@ def diff(a: _One, b: _One, lists: _Lists = False, as_json: _AsJson = False) -> N
 
 
 @vault.command()
-def mirror(a: _One, b: _One, lists: _Lists = False, as_json: _AsJson = False) -> None:
+def mirror(a: _One, b: _One, lists: _Lists = False, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Copy into the vault B what A has and B has not; nothing is overwritten or removed there.
 
     Exit status 1 if something could not be copied: names with other bytes in B, damage in A.
     """
     from rr_engine.stages.mirror import keep
 
-    def tell(folder: str, missing: int) -> None:
-        typer.echo(f"{folder}: {missing} files to copy", err=True)
+    with watching(quiet=quiet) as watch:
 
-    done = keep(_open(a), _open(b), lists=lists, on_folder=tell)
+        def tell(folder: str, missing: int) -> None:
+            watch.say(f"{folder}: {missing} files to copy")
+
+        done = keep(_open(a), _open(b), lists=lists, on_folder=tell, watch=watch)
     if as_json:
         typer.echo(json.dumps({**done.facts, "problems": list(done.problems)}))
     else:
@@ -81,6 +89,8 @@ def mirror(a: _One, b: _One, lists: _Lists = False, as_json: _AsJson = False) ->
 def verify(
     url: _Url = None,
     config: Annotated[list[str] | None, typer.Option(help="Only this config, or `all`; may be repeated.")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Hash every artefact again, read every card, pointer and claim, follow every name; exit status 1 on a problem.
 
@@ -88,12 +98,14 @@ def verify(
     """
     from rr_engine.vault.audit import Audit
 
-    audit = Audit(_open_there(url), tuple(config or ()))
     problems = 0
-    for problem in audit.problems():
-        typer.echo(problem)
-        problems += 1
-    typer.echo(f"TOTAL artefacts={audit.artefacts} bytes={audit.bytes} problems={problems}")
+    with watching(quiet=quiet) as watch:
+        audit = Audit(_open_there(url), tuple(config or ()), watch)
+        for problem in audit.problems():
+            say({"problem": problem}, problem, as_json=as_json)
+            problems += 1
+    total = f"TOTAL artefacts={audit.artefacts} bytes={audit.bytes} problems={problems}"
+    say({"artefacts": audit.artefacts, "bytes": audit.bytes, "problems": problems}, total, as_json=as_json)
     raise typer.Exit(1 if problems else 0)
 
 
@@ -101,8 +113,13 @@ def verify(
 def gc(
     url: _Url = None,
     delete: Annotated[bool, typer.Option("--delete", help="Do it; else it is only told.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
-    """What no card or pointer reaches, and what is superseded by the settings `retention`: each with its bytes."""
+    """What no card or pointer reaches, and what is superseded by the settings `retention`: each with its bytes.
+
+    The last line counts.
+    """
     from rr_engine.settings import load
     from rr_engine.stages import retention
 
@@ -112,16 +129,19 @@ def gc(
     def tell(removal: Removal) -> None:
         nonlocal count, total
         for name, found in removal.files.items():
-            typer.echo(f"{name} {found.size} bytes: {removal.why}")
+            facts = {"file": name, "bytes": found.size, "why": removal.why}
+            say(facts, f"{name} {found.size} bytes: {removal.why}", as_json=as_json)
         count += len(removal.files)
         total += removal.size
 
-    if delete:
-        retention.clear(opened, settings, now, on_removed=tell)
-    else:
-        for removal in retention.removable(opened, settings, now):
-            tell(removal)
-    typer.echo(f"TOTAL files={count} bytes={total} {'removed' if delete else 'to remove: --delete does it'}")
+    with watching(quiet=quiet) as watch:
+        if delete:
+            retention.clear(opened, settings, now, on_removed=tell, watch=watch)
+        else:
+            for removal in retention.removable(opened, settings, now, watch=watch):
+                tell(removal)
+    told = f"TOTAL files={count} bytes={total} {'removed' if delete else 'to remove: --delete does it'}"
+    say({"files": count, "bytes": total, "removed": delete}, told, as_json=as_json)
 
 
 def _open(url: str | None) -> Vault:

@@ -33,6 +33,7 @@ from rr_assets.cluster import store
 from rr_assets.cluster.worker import THREADS
 from rr_assets.nodes import VISIBLE_VARIABLE, gpu_numbers
 from rr_engine.errors import ConfigError
+from rr_engine.progress import UNWATCHED, Task, Watch
 
 FOLDER_VARIABLE = "RR_CLUSTER"
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,18 +133,30 @@ class Trial:
         except (OSError, xmlrpc.client.Error):
             return []
 
-    def up(self, workers: Mapping[str, str], *, cpu_slots: int = 2, environ: Mapping[str, str] | None = None) -> None:
+    def up(
+        self,
+        workers: Mapping[str, str],
+        *,
+        cpu_slots: int = 2,
+        environ: Mapping[str, str] | None = None,
+        watch: Watch = UNWATCHED,
+    ) -> None:
         """Start everything: a worker of lane gpu per entry of `workers` (name -> role), one of lane cpu.
 
         Raises ConfigError where a program is missing, or a cluster runs in the folder.
         """
-        self.serve(workers, cpu_slots=cpu_slots, environ=environ)
+        self.serve(workers, cpu_slots=cpu_slots, environ=environ, watch=watch)
         for process in self.processes():
             if process["name"] not in _SERVERS:
                 self.start(process["name"])
 
     def serve(
-        self, workers: Mapping[str, str], *, cpu_slots: int = 2, environ: Mapping[str, str] | None = None
+        self,
+        workers: Mapping[str, str],
+        *,
+        cpu_slots: int = 2,
+        environ: Mapping[str, str] | None = None,
+        watch: Watch = UNWATCHED,
     ) -> None:
         """The first half of `up`: database, broker and store answer, nothing of the platform runs yet."""
         if self.processes():
@@ -154,9 +167,14 @@ class Trial:
             check=True, cwd=ROOT, env={**os.environ, **self.environment, **(environ or {})},
         )  # fmt: skip
         deadline = time.monotonic() + _START_S
-        _wait("the database", self._database_answers, deadline)
-        _wait("the broker", self._broker_answers, deadline)
-        _wait("the store", self._store_answers, deadline)
+        servers = {
+            "the database": self._database_answers,
+            "the broker": self._broker_answers,
+            "the store": self._store_answers,
+        }
+        for what, answers in watch(Task("servers", len(servers))).each(servers.items()):
+            _wait(what, answers, deadline)
+        watch.say("preparing the database")
         migrated = subprocess.run(
             [_BIN / "dagster", "instance", "migrate"],
             cwd=ROOT, env=os.environ | self.environment, capture_output=True, text=True, check=False,
@@ -172,13 +190,20 @@ class Trial:
         """Stop a part, and keep it stopped."""
         self._supervisor().stopProcess(part, True)
 
-    def down(self) -> None:
+    def down(self, watch: Watch = UNWATCHED) -> None:
         """Stop what `up` started, and nothing else; raises ConfigError if it does not run."""
         pid, supervisor = self.pid, self._supervisor()
         deadline = time.monotonic() + _START_S
-        for part in self._at_work():  # all at once, while the servers still answer them
+        parts = self._at_work()
+        for part in parts:  # all at once, while the servers still answer them
             supervisor.stopProcess(part, False)
-        _wait("the end of the platform", lambda: not self._at_work(), deadline)
+        count = watch(Task("parts", len(parts), "stopped"))
+
+        def all_ended() -> bool:
+            count.reach(len(parts) - len(self._at_work()))
+            return count.done == len(parts)
+
+        _wait("the end of the platform", all_ended, deadline)
         supervisor.stopAllProcesses()
         supervisor.shutdown()
         _wait("its end", lambda: not Path(f"/proc/{pid}").exists(), deadline)

@@ -10,6 +10,7 @@ from rr_assets.coordinator import under_way
 from rr_assets.defs.games import games_db
 from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import SettingsResource, VaultResource
+from rr_engine import progress
 from rr_engine.boards import Config
 from rr_engine.stages import curves, dataset
 from rr_engine.training.window import SCHEMA_VERSION
@@ -34,8 +35,9 @@ def npz_dataset(
     loaded = settings.load()
     config = Config.parse(context.partition_key)
     training = _training(context.instance, config, but=context.run.run_id)
-    opened = vault.open(loaded)
-    made = dataset.make_dataset(opened, config, loaded, training=training)
+    opened, watch = vault.open(loaded), progress.logged(context.log.info)
+    with progress.compiling(watch, config.board_name):
+        made = dataset.make_dataset(opened, config, loaded, training=training, watch=watch)
     charts = metadata.of_charts(*curves.draw(opened, config, "npz_dataset"), loaded)
     return dg.MaterializeResult(
         metadata={**metadata.of_facts(made.facts), **charts, **metadata.of_card(made.card)},

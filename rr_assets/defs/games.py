@@ -7,6 +7,7 @@ import dagster as dg
 from rr_assets import automation, metadata
 from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import SettingsResource, VaultResource
+from rr_engine import progress
 from rr_engine.boards import Config
 from rr_engine.records.shard import SCHEMA_VERSION
 from rr_engine.stages import curves, fleet, games, highlights
@@ -29,14 +30,9 @@ def games_db(
     config, loaded = Config.parse(context.partition_key), settings.load()
     opened = vault.open(loaded)
     order = fleet.selfplay_order(opened, config, loaded)
-    context.log.info(f"{order.games} games; the first run of a board on a machine compiles its rules, half a minute")
-    made = games.make_games(
-        opened,
-        config,
-        replace(loaded, selfplay=order),
-        batch=context.run.run_id,
-        on_progress=metadata.every_tenth(context, order.games),
-    )
+    watch = progress.logged(context.log.info)
+    with progress.compiling(watch, config.board_name):
+        made = games.make_games(opened, config, replace(loaded, selfplay=order), batch=context.run.run_id, watch=watch)
     return dg.MaterializeResult(
         metadata={
             **metadata.of_facts(made.facts),

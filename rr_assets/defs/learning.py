@@ -6,6 +6,7 @@ from rr_assets import automation, metadata
 from rr_assets.defs.dataset import npz_dataset
 from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import SettingsResource, VaultResource
+from rr_engine import progress
 from rr_engine.boards import Config
 from rr_engine.nn.features import FEATURE_VERSION
 from rr_engine.stages import candidate, curves
@@ -27,13 +28,13 @@ def checkpoint(
 ) -> dg.MaterializeResult:
     """A candidate network, trained from the champion on the newest window: safetensors and a card."""
     loaded, config = settings.load(), Config.parse(context.partition_key)
-    opened = vault.open(loaded)
+    opened, lines = vault.open(loaded), progress.logged(context.log.info)
     made = candidate.make_candidate(
         opened,
         config,
         loaded,
         on_epoch=lambda epoch: context.log.info(str(epoch)),
-        on_progress=lambda progress: context.log.info(str(progress)),
+        on_progress=lambda stand: lines.offer(stand, stand.share),
     )
     charts = metadata.of_charts(*curves.draw(opened, config, "checkpoint"), loaded)
     return dg.MaterializeResult(

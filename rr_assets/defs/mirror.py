@@ -4,6 +4,7 @@ import dagster as dg
 
 from rr_assets import automation, metadata
 from rr_assets.resources import AlertResource, SettingsResource, VaultResource
+from rr_engine import progress
 from rr_engine.stages import mirror as mirroring
 
 _CHECK = "second_vault_holds_everything"
@@ -32,11 +33,7 @@ def mirror(
     It reads the vault as a whole, as a backup does, and nobody's data are made from it: so it has no edges.
     """
     loaded = settings.load()
-    kept = mirroring.keep_second(
-        vault.open(loaded),
-        loaded,
-        on_folder=lambda folder, files: context.log.info(f"{folder}: {files} files to copy"),
-    )
+    kept = mirroring.keep_second(vault.open(loaded), loaded, watch=progress.logged(context.log.info))
     if kept.problems:
         alert.send(f"the second vault does not hold everything: {'; '.join(kept.problems[:3])}", loaded, context.log)
     return dg.MaterializeResult(

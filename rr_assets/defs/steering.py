@@ -9,6 +9,7 @@ from rr_assets.defs.strength import champion, elo
 from rr_assets.nodes import gpu_use, workers_of
 from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import SettingsResource, VaultResource
+from rr_engine import progress
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.selfplay.plan import PlanRow
 from rr_engine.stages import curriculum as curricula
@@ -72,8 +73,13 @@ def selfplay_plan(
         )
 
     playing = {record.dagster_run.tags.get(PARTITION_TAG, "") for record in under_way(context.instance, "games_db")}
-    opened = vault.open(loaded)
-    planned = fleet.plan_fleet(opened.snapshot(), loaded, playing=playing, on_grant=grant)
+    planned = fleet.plan_fleet(
+        vault.open(loaded).snapshot(),
+        loaded,
+        playing=playing,
+        on_grant=grant,
+        watch=progress.logged(context.log.info),
+    )
     return dg.MaterializeResult(
         metadata={
             "plan": metadata.table([row.facts() for row in planned.rows]),
@@ -108,7 +114,7 @@ def leaderboard(
     """All configs on one page: champion, rating with interval, games, what comes next, and what waits for what."""
     loaded = settings.load()
     opened = vault.open(loaded).snapshot()
-    waits = liveness.table(context.instance, opened, loaded, CONFIGS)
+    waits = liveness.table(context.instance, opened, loaded, CONFIGS, progress.logged(context.log.info))
     workers = liveness.nodes_table(context.instance)
     used = gpu_use(workers_of(context.instance.run_launcher))
     card, rows = report.make_leaderboard(opened, loaded, waits, workers, used)

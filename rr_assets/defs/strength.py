@@ -6,6 +6,7 @@ from rr_assets import automation, metadata
 from rr_assets.defs.learning import checkpoint
 from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import AlertResource, SettingsResource, VaultResource
+from rr_engine import progress
 from rr_engine.arena.regression import Level
 from rr_engine.boards import Config
 from rr_engine.stages import crown, curves, highlights, rating
@@ -28,7 +29,9 @@ def elo(
     """Matches of the newest candidate against anchors and champion, and one rating fit over all matches so far."""
     loaded, config = settings.load(), Config.parse(context.partition_key)
     opened = vault.open(loaded)
-    rated = rating.rate_candidate(opened, config, loaded, on_result=lambda text: context.log.info(text))
+    watch = progress.logged(context.log.info)
+    with progress.compiling(watch, config.board_name):
+        rated = rating.rate_candidate(opened, config, loaded, watch=watch)
     if rated.regression.level == Level.CRITICAL:
         alert.send(f"{context.partition_key}: {rated.regression.reason}", loaded, context.log)
     return dg.MaterializeResult(

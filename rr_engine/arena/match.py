@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from rr_engine.arena.score import Interval, elo_of, wilson
-from rr_engine.boards import Config
+from rr_engine.boards import Config, typical_decisions
 from rr_engine.players import Player, Table, mixed
 from rr_engine.players.external import ExternalPlayer
 from rr_engine.players.heuristic import opener
 from rr_engine.players.positions import Int64Array, UInt64Array
+from rr_engine.progress import Task
 
 _AT_ONCE = 1024  # games on the table together, at most
 _OPENING, _GAME = 0, 1  # salts of the two kinds of seeds
@@ -144,6 +145,12 @@ class MatchResult:
             "elo_low": self.elo_interval.low,
             "elo_high": self.elo_interval.high,
         }
+
+
+def task_of(name: str, config: Config, games: int) -> Task:
+    """A match as work that is counted: `games`, rounded up to whole groups."""
+    whole = -(-games // config.players) * config.players
+    return Task("games", whole, name, rate="decisions", expected=whole * typical_decisions(config))
 
 
 def play_match(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.table import Table
 
-from rr_engine.arena.match import MatchResult, Progress, play_match
+from rr_engine.arena.match import MatchResult, play_match, task_of
 from rr_engine.boards import Config
 from rr_engine.players import player
+from rr_engine.progress import UNWATCHED, Watch
 from rr_engine.settings import MatchSettings
 
 YARDSTICK = "heuristic"
@@ -22,14 +23,12 @@ def yardstick(
     games: int,
     settings: MatchSettings,
     opponents: Sequence[str] = OPPONENTS,
-    watch: Callable[[Config, str], Progress] | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Iterator[MatchResult]:
-    """Matches of the heuristic against each opponent in each config, as they end.
-
-    `watch(config, opponent)` is asked, as a match begins, whom to tell of its progress.
-    """
+    """Matches of the heuristic against each opponent in each config, as they end."""
     for config in configs:
         for opponent in opponents:
+            count = watch(task_of(f"{config.key}: {YARDSTICK} - {opponent}", config, games))
             yield play_match(
                 player(YARDSTICK, config),
                 player(opponent, config, by_hand=True),
@@ -38,7 +37,7 @@ def yardstick(
                 opening_decisions=settings.opening_decisions,
                 seed=settings.seed,
                 temperature=settings.temperature,
-                progress=None if watch is None else watch(config, opponent),
+                progress=count.add,
             )
 
 

@@ -14,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -27,6 +28,7 @@ from rr_engine.boards import Config
 from rr_engine.errors import ConfigError
 from rr_engine.game import Game
 from rr_engine.kernels import layout, playout
+from rr_engine.progress import UNWATCHED, Task, Watch
 
 RUNS = 5
 RUN_SECONDS = 0.3  # of CPU time, about
@@ -134,7 +136,9 @@ def _games_for(run: Callable[[int], Run]) -> int:
     return max(1, round(games * RUN_SECONDS / seconds))
 
 
-def measure_engine(configs: Iterable[Config], *, peers: bool = False, runs: int = RUNS) -> list[list[dict[str, Any]]]:
+def measure_engine(
+    configs: Iterable[Config], *, peers: bool = False, runs: int = RUNS, watch: Watch = UNWATCHED
+) -> list[list[dict[str, Any]]]:
     """Single core: a table with one row per config, and with `peers` a table of ratios to OpenSpiel.
 
     Raises ConfigError if OpenSpiel is not installed, or is to be compared with none of `configs`.
@@ -142,10 +146,12 @@ def measure_engine(configs: Iterable[Config], *, peers: bool = False, runs: int 
     chosen = {config.key: config for config in configs}
     pairs = [peer for peer in PEERS if peer.config in chosen] if peers else []
     spiel = _open_spiel(pairs) if peers else None
+    makers: dict[str, Callable[[], _Runner]] = {key: partial(_OurRuns, config) for key, config in chosen.items()}
+    makers |= {peer.game: partial(_PeerRuns, spiel, peer.game) for peer in pairs}
+    count = watch(Task("runs", len(makers) * (1 + runs), "one core"))  # the first of each warms up
     with _OneCore():
-        players: dict[str, _Runner] = {key: _OurRuns(config) for key, config in chosen.items()}
-        players |= {peer.game: _PeerRuns(spiel, peer.game) for peer in pairs}
-        rounds = [{name: player.run(player.games) for name, player in players.items()} for _ in range(runs)]
+        players = {name: make() for name, make in count.each(makers.items())}
+        rounds = [{name: player.run(player.games) for name, player in count.each(players.items())} for _ in range(runs)]
     best = {name: max((played[name] for played in rounds), key=_decisions_per_s) for name in players}
     tables = [[_engine_row(config, best[key]) for key, config in chosen.items()]]
     if pairs:
@@ -200,13 +206,16 @@ class _OneCore:
             os.sched_setaffinity(0, self._before)
 
 
-def measure_parallel(configs: Iterable[Config], *, games: int = 4096, runs: int = RUNS) -> list[dict[str, Any]]:
+def measure_parallel(
+    configs: Sequence[Config], *, games: int = 4096, runs: int = RUNS, watch: Watch = UNWATCHED
+) -> list[dict[str, Any]]:
     """`games` at once through `Batch`, on one thread and on one per core in turn; wall-clock time, best of `runs`."""
     cores = os.cpu_count() or 1
     rows: list[dict[str, Any]] = []
+    count = watch(Task("runs", len(configs) * runs, "all cores"))
     for config in configs:
         alone, together = _BatchRuns(config, games, threads=1), _BatchRuns(config, games, threads=cores)
-        speeds = [(alone.decisions_per_s(), together.decisions_per_s()) for _ in range(runs)]
+        speeds = [(alone.decisions_per_s(), together.decisions_per_s()) for _ in count.each(range(runs))]
         best_alone, best_together = (max(of_one) for of_one in zip(*speeds, strict=True))
         rows.append(
             {
@@ -249,13 +258,14 @@ class _BatchRuns:
         return decisions
 
 
-def measure_starts(boards: Iterable[str], *, cold: bool) -> list[dict[str, Any]]:
+def measure_starts(boards: Sequence[str], *, cold: bool, watch: Watch = UNWATCHED) -> list[dict[str, Any]]:
     """CPU seconds of a new process up to the end of its first game: kernels cached, and with `cold` not.
 
     Nothing in it runs in parallel, so on an idle machine this is what one waits.
     """
     rows: list[dict[str, Any]] = []
-    for name in boards:
+    count = watch(Task("boards", len(boards), "new processes"))
+    for name in count.each(boards):
         config = Config(name, 2)
         _start_process(config.key, {})  # fills the cache
         warm = min(_start_process(config.key, {}) for _ in range(3))

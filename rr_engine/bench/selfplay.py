@@ -23,6 +23,7 @@ from rr_engine.nn.evaluator import NetworkEvaluator
 from rr_engine.nn.features import Encoded, encode
 from rr_engine.players.search import SearchPlayer
 from rr_engine.players.workers import CORES
+from rr_engine.progress import UNWATCHED, Count, Task, Watch
 from rr_engine.search import Evaluator
 from rr_engine.selfplay.play import play_games
 from rr_engine.settings import NetworkSettings, SearchSettings, SelfplaySettings
@@ -58,15 +59,17 @@ def measure_selfplay(
     search: SearchSettings,
     seconds: float,
     runs: int,
+    watch: Watch = UNWATCHED,
 ) -> dict[str, Any]:
     """One row: full searches only, for about `seconds`; then the bare network at the same batch. The best of `runs`."""
     checkpoint = untrained(config, network, seed=_SEED)
     evaluator = NetworkEvaluator(checkpoint)
     best: dict[str, Any] = {"decisions_per_s": 0.0}
     bare, meter = 0.0, GpuMeter(evaluator.device)
+    count = watch(Task("s", round(1.5 * seconds * runs)))
     for _ in range(runs):
         with meter:
-            row = _play(config, evaluator, settings, search, seconds)
+            row = _play(config, evaluator, settings, search, seconds, count)
         bare = max(bare, _ask(evaluator, config, row["batch"], seconds / 2))
         if row["decisions_per_s"] > best["decisions_per_s"]:
             best = row
@@ -91,7 +94,12 @@ class _EnoughError(Exception):
 
 
 def _play(
-    config: Config, evaluator: NetworkEvaluator, settings: SelfplaySettings, search: SearchSettings, seconds: float
+    config: Config,
+    evaluator: NetworkEvaluator,
+    settings: SelfplaySettings,
+    search: SearchSettings,
+    seconds: float,
+    count: Count,
 ) -> dict[str, Any]:
     counting = _Counting(evaluator)
     player = SearchPlayer(
@@ -107,6 +115,7 @@ def _play(
 
     def watch(_ended: int, decisions: int) -> None:
         marks.append((time.perf_counter(), decisions, counting.asked, counting.calls))
+        count.reach(round(count.seconds))
         if marks[-1][0] > marks[0][0] + seconds:
             raise _EnoughError
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ _RESULT_KEYS = ("win", "end", "ranks", "terr", "elim", "mark", "out", "turns")
 _HASH_LENGTH = 16
 _LONGEST_NAME = 80
 _LONGEST_LINE = 1 << 24  # characters; those of the largest boards have some 50,000
+_BLOCK = 1 << 20  # bytes in memory at once where lines are only counted
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,11 @@ class Verification:
     mismatches: tuple[str, ...]
 
 
-def verify(path: Path) -> Verification:
-    """Replay every record of a file; damage to the file counts as one mismatch and ends the reading."""
+def verify(path: Path, *, on_replay: Callable[[Replay], None] | None = None) -> Verification:
+    """Replay every record of a file; damage to the file counts as one mismatch and ends the reading.
+
+    `on_replay` hears of each.
+    """
     games = decisions = 0
     mismatches: list[str] = []
     try:
@@ -56,6 +60,8 @@ def verify(path: Path) -> Verification:
             replayed = replay(record)
             games += 1
             decisions += replayed.decisions
+            if on_replay is not None:
+                on_replay(replayed)
             if replayed.difference:
                 mismatches.append(f"game {replayed.name}: {replayed.difference}")
     except TraceError as error:
@@ -137,6 +143,22 @@ def h16(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_HASH_LENGTH]
 
 
+def lines_in(path: Path) -> int:
+    """How many lines a trace file has, up to where it is damaged; `read` tells of that."""
+    lines = 0
+    try:
+        with _opener(path)(path, "rb") as file:
+            while block := file.read(_BLOCK):
+                lines += block.count(b"\n")
+    except (OSError, EOFError, zlib.error):
+        pass
+    return lines
+
+
+def _opener(path: Path) -> Callable[..., Any]:
+    return gzip.open if path.suffix == ".gz" else open
+
+
 def read(path: Path) -> Iterator[dict[str, Any]]:
     """The records of a trace file, plain or gzip; raises TraceError naming file and line for damage."""
     return (record for _, record in read_numbered(path))
@@ -144,10 +166,9 @@ def read(path: Path) -> Iterator[dict[str, Any]]:
 
 def read_numbered(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """As `read`, each record with the number of its line."""
-    opener = gzip.open if path.suffix == ".gz" else open
     number = 0
     try:
-        with opener(path, "rt", encoding="utf-8") as lines:
+        with _opener(path)(path, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(iter(lambda: lines.readline(_LONGEST_LINE), ""), 1):
                 if len(line) == _LONGEST_LINE:
                     raise TraceError(f"{path} line {number}: a trace has less than {_LONGEST_LINE} characters")

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rr_engine.boards import Config
-from rr_engine.selfplay.play import typical_decisions
+from rr_engine.boards import Config, typical_decisions
 from rr_engine.settings import PlanSettings, Settings
 
 RESTS = "rests: "  # how the reason of a config without a share begins

@@ -9,27 +9,14 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from rr_engine.boards import Config
+from rr_engine.boards import Config, typical_decisions
 from rr_engine.outcome import outcome_of
 from rr_engine.players import Choice, Player, Positions, Table
 from rr_engine.players.heuristic import opener
 from rr_engine.records.record import GameRecord
 from rr_engine.settings import SelfplaySettings
 
-# Decisions of a typical game with 2, 3 and 4 players, from random play.
-TYPICAL_DECISIONS = {
-    "square8": (72, 86, 84),
-    "hex8": (77, 94, 105),
-    "square19": (338, 414, 429),
-    "hexagonal": (481, 620, 754),
-}
-
 _UNTHOUGHT = Choice(np.zeros(0, np.int64))  # what is known of a decision nobody thought about
-
-
-def typical_decisions(config: Config) -> int:
-    """Length of a usual game of `config`, in decisions."""
-    return TYPICAL_DECISIONS[config.board_name][config.players - 2]
 
 
 @dataclass

@@ -13,6 +13,7 @@ from rr_engine.boards import Config
 from rr_engine.errors import DataError
 from rr_engine.players.stored import KIND as CHECKPOINT_KIND
 from rr_engine.players.stored import champion_of
+from rr_engine.progress import UNWATCHED, Watch
 from rr_engine.records.record import GameRecord
 from rr_engine.selfplay.quality import Quality
 from rr_engine.settings import DatasetSettings, QualitySettings, Settings
@@ -57,7 +58,14 @@ def samples_wanted(config: Config, settings: DatasetSettings) -> int:
     return max(1, round(settings.min_new_samples * factor))
 
 
-def make_dataset(vault: Vault, config: Config, settings: Settings, *, training: Training | None = None) -> DatasetMade:
+def make_dataset(
+    vault: Vault,
+    config: Config,
+    settings: Settings,
+    *,
+    training: Training | None = None,
+    watch: Watch = UNWATCHED,
+) -> DatasetMade:
     """Build the window from the newest games that are young enough, in hours and generations.
 
     Every game is replayed first, whatever checks have said of it: a run may have been stopped before its check, and a
@@ -85,7 +93,7 @@ def make_dataset(vault: Vault, config: Config, settings: Settings, *, training: 
         )
     chosen = _Chosen(vault)
     limit = window_size(config, sum(card.facts["decisions"] for card in shards), limits)
-    window = build_window(chosen.records(usable), max_samples=limit, silent_share=limits.silent_share)
+    window = build_window(chosen.records(usable), max_samples=limit, silent_share=limits.silent_share, watch=watch)
     made = _samples_made(window, shards, chosen)
     facts = {
         **_facts(window, shards, chosen, now),

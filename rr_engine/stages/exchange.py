@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,14 +10,13 @@ from typing import Any
 from rr_engine.boards import Config
 from rr_engine.errors import ConfigError, DataError, TraceError, in_line, shown
 from rr_engine.game import Game
+from rr_engine.progress import UNWATCHED, Task, Watch
 from rr_engine.records import shard, trace
 from rr_engine.records.record import GameRecord, check_replays, digest_of, record_of_moves
 from rr_engine.records.views import ask_rows
 from rr_engine.settings import Settings
 from rr_engine.stages import games
 from rr_engine.vault import CLAIM_KIND, Card, Vault
-
-Progress = Callable[[int, int], None]  # told how many games are done, and of how many
 
 _TOLD = 5  # wrong games of a file that are named
 _LONGEST_NAME = 80  # of a player, characters
@@ -75,7 +74,7 @@ class _Reading:
 
 
 def export_games(
-    vault: Vault, config: Config, *, where: str = "", limit: int | None = None, on_progress: Progress | None = None
+    vault: Vault, config: Config, *, where: str = "", limit: int | None = None, watch: Watch = UNWATCHED
 ) -> Iterator[dict[str, Any]]:
     """The traces of stored games, the oldest first, each once; `where` is a condition in SQL over the view `games`.
 
@@ -84,16 +83,14 @@ def export_games(
     """
     cards = vault.cards(games.KIND, config.key)
     chosen = _chosen(vault, config, cards, where, limit)
-    done = 0
+    count = watch(Task("games", len(chosen)))
     for card in cards:
         wanted = {game for game, place in chosen.items() if place == card.sha256}
         for record in shard.decode(vault.path(card)) if wanted else ():
             if record.digest in wanted:
                 wanted.remove(record.digest)
                 yield _trace_of(record, card)
-                done += 1
-                if on_progress is not None:
-                    on_progress(done, len(chosen))
+                count.add()
 
 
 def _chosen(vault: Vault, config: Config, cards: Sequence[Card], where: str, limit: int | None) -> dict[str, str]:
@@ -131,7 +128,7 @@ def import_games(
     settings: Settings,
     *,
     configs: Collection[Config] = (),
-    on_progress: Progress | None = None,
+    watch: Watch = UNWATCHED,
 ) -> list[Imported]:
     """Take the games of trace files into the vault, those of `configs` or all; a game that is there is not taken again.
 
@@ -144,15 +141,11 @@ def import_games(
     chances, and teach a network by their results. They count as made now, by nobody's champion but the present one.
     """
     vault.demand_room()
-    total = sum(1 for path in files for _ in trace.read(path))
     reading = _Reading(configs)
-    done = 0
+    count = watch(Task("games", sum(map(trace.lines_in, files))))
     for path in files:
-        for line, record in trace.read_numbered(path):
+        for line, record in count.each(trace.read_numbered(path)):
             reading.add(line, record)
-            done += 1
-            if on_progress is not None:
-                on_progress(done, total)
             if len(reading.problems) == _TOLD:
                 break
         if reading.problems:

@@ -14,6 +14,7 @@ from rr_engine.errors import DataError, VaultError
 from rr_engine.nn.features import FEATURE_VERSION
 from rr_engine.players.stored import KIND as CHECKPOINT_KIND
 from rr_engine.players.stored import Champion, champion_of
+from rr_engine.progress import UNWATCHED, Task, Watch
 from rr_engine.selfplay.idle import Choice, choose, memory_gb
 from rr_engine.selfplay.plan import RESTS, ConfigFacts, PlanRow, highest_share, make_plan
 from rr_engine.settings import SelfplaySettings, Settings
@@ -150,6 +151,7 @@ def plan_fleet(
     *,
     playing: Collection[str] = (),
     on_grant: Callable[[PlanRow], None] | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Planned:
     """Plan the next self-play of all twelve configs and keep the plan; `on_grant` hears of each that may start games.
 
@@ -160,7 +162,7 @@ def plan_fleet(
     before = newest_plan(vault)
     facts = [
         _facts_or_rest(vault, config, settings, now, before.get(config.key, {}), plays=config.key in playing)
-        for config in CONFIGS
+        for config in watch(Task("configs", len(CONFIGS))).each(CONFIGS)
     ]
     rows = tuple(make_plan(facts, settings))
     for row in rows:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from rr_engine.boards import Config
+from rr_engine.boards import Config, typical_decisions
 from rr_engine.errors import DataError
 from rr_engine.players import Player, player
 from rr_engine.players.stored import champion_of, selfplay_player
+from rr_engine.progress import UNWATCHED, Task, Watch
 from rr_engine.records import shard, views
 from rr_engine.records.record import GameRecord, check_replays
 from rr_engine.selfplay import quality
-from rr_engine.selfplay.play import play_games, typical_decisions
+from rr_engine.selfplay.play import play_games
 from rr_engine.selfplay.quality import Quality
 from rr_engine.settings import QualitySettings, SelfplaySettings, Settings
 from rr_engine.vault import CLAIM_KIND, Card, Claim, Vault
@@ -48,7 +49,7 @@ def make_games(
     settings: Settings,
     *,
     batch: str,
-    on_progress: Callable[[int, int], None] | None = None,
+    watch: Watch = UNWATCHED,
 ) -> GamesMade:
     """Play `settings.selfplay.games` games (at least 1) and keep them; a shard is durable before the next one starts.
 
@@ -61,12 +62,14 @@ def make_games(
     order = settings.selfplay
     ordered = {"batch": batch, "player": agent.name, "player_hash": agent.digest, "order": asdict(order)}
     claim = vault.claim(config.key, order.games, least=order.seed, facts=ordered)
+    usual = usual_decisions(vault, config)
     made = {
         "claim": claim.number,
         "player": agent.name,
         "planned_share": order.full_share if parents else 1.0,  # the heuristic's every policy is for learning
-        "usual_decisions": usual_decisions(vault, config),
+        "usual_decisions": usual,
     }
+    count = watch(Task("games", order.games, rate="decisions", expected=order.games * usual))
     began = time.perf_counter()
     played = play_games(
         config,
@@ -75,7 +78,7 @@ def make_games(
         seeds=range(claim.start, claim.stop),
         generation=generation,
         settings=order,
-        on_progress=on_progress,
+        on_progress=count.reach,
     )
     cards = [keep(vault, config, records, made, parents=parents) for records in played]
     vault.index(CLAIM_KIND, config.key)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from rr_engine.arena import MatchResult, PlayedGame, play_match
+from rr_engine.arena import MatchResult, PlayedGame, play_match, task_of
 from rr_engine.arena.gate import Ruling, is_varied, sequential_test
 from rr_engine.arena.regression import Regression
 from rr_engine.boards import Config
 from rr_engine.errors import DataError
 from rr_engine.players import Player, player
 from rr_engine.players.stored import champion_of, match_player
+from rr_engine.progress import UNWATCHED, Watch
 from rr_engine.reading import parse_json, unpacked
 from rr_engine.selfplay.curriculum import ANCHORS, is_mastered
 from rr_engine.settings import MatchSettings, RegressionSettings, Settings
@@ -56,9 +57,7 @@ class Rated:
     regression: Regression  # of the candidate against its champion
 
 
-def rate_candidate(
-    vault: Vault, config: Config, settings: Settings, *, on_result: Callable[[str], None] | None = None
-) -> Rated:
+def rate_candidate(vault: Vault, config: Config, settings: Settings, *, watch: Watch = UNWATCHED) -> Rated:
     """Play the newest candidate against champion and anchors, then fit all ratings of the config anew.
 
     Against the champion waves of pairs are played until the sequential test of the gate has decided, or
@@ -70,7 +69,7 @@ def rate_candidate(
     card = newest_candidate(vault, config)
     candidate = match_player(vault, card, settings)
     champion = champion_of(vault, config)
-    evening = _Evening(config, settings.match, on_result)
+    evening = _Evening(config, settings.match, watch)
     may_be_crowned = True
     if champion is not None and champion.card.sha256 != card.sha256:
         opponent = match_player(vault, champion.card, settings)
@@ -127,7 +126,7 @@ class _Evening:
 
     config: Config
     settings: MatchSettings
-    on_result: Callable[[str], None] | None
+    watch: Watch
     results: dict[str, MatchResult] = field(default_factory=dict[str, MatchResult])
     seconds: dict[str, float] = field(default_factory=dict[str, float])
 
@@ -142,13 +141,13 @@ class _Evening:
         wave = settings.gate.wave_groups(self.config.players) * self.config.players
         result = self._match(a, b, games=wave)
         while (ruling := sequential_test(result.groups, seats=result.seats, settings=settings.gate)) == Ruling.OPEN:
-            if self.on_result is not None:
-                self.on_result(f"against the champion {result.wins} of {result.games} won, undecided")
+            self.watch.say(f"against the champion {result.wins} of {result.games} won, undecided")
             result = result.extended(self._match(a, b, games=wave, first_group=sum(result.groups)))
         self._keep(CHAMPION, result, began)
         return ruling
 
     def _match(self, a: Player, b: Player, *, games: int, first_group: int = 0) -> MatchResult:
+        count = self.watch(task_of(f"{a.name} against {b.name}", self.config, games))
         return play_match(
             a,
             b,
@@ -158,14 +157,14 @@ class _Evening:
             seed=self.settings.seed,
             temperature=self.settings.temperature,
             first_group=first_group,
+            progress=count.add,
         )
 
     def _keep(self, name: str, result: MatchResult, began: float) -> None:
         self.results[name] = result
         self.seconds[name] = round(time.perf_counter() - began, 3)
-        if self.on_result is not None:
-            told = f"{result.wins} of {result.games} won, {result.distinct} distinct, {self.seconds[name]:.1f} s"
-            self.on_result(f"{result.a.name} against {result.b.name}: {told}")
+        told = f"{result.wins} of {result.games} won, {result.distinct} distinct, {self.seconds[name]:.1f} s"
+        self.watch.say(f"{result.a.name} against {result.b.name}: {told}")
 
     def summary(self) -> list[dict[str, Any]]:
         """A table row per match."""

@@ -12,6 +12,7 @@ from rr_engine.boards import Config
 from rr_engine.errors import DataError, VaultError, shown
 from rr_engine.players.stored import KIND as CHECKPOINT_KIND
 from rr_engine.players.stored import champion_of
+from rr_engine.progress import UNWATCHED, Task, Watch
 from rr_engine.render.charts import Bar, Curve, bar_chart, chart
 from rr_engine.render.leaderboard import Rows, Section, leaderboard_page
 from rr_engine.settings import Settings
@@ -25,12 +26,18 @@ _TURNS = 5  # the newest, whose median is the time of a turn
 
 
 def report_page(
-    vault: Vault, settings: Settings, now: datetime, *, waits: Rows = (), workers: Rows = ()
+    vault: Vault,
+    settings: Settings,
+    now: datetime,
+    *,
+    waits: Rows = (),
+    workers: Rows = (),
+    watch: Watch = UNWATCHED,
 ) -> tuple[str, list[dict[str, Any]]]:
     """The page of all configs and its table; `waits` has a row per config and asset, `workers` one each, if known."""
     rows = fleet.standings(vault, now)
     summaries, sections = [], []
-    for row in rows:
+    for row in watch(Task("configs", len(rows))).each(rows):
         config = Config.parse(row["config"])
         try:
             metrics = metrics_of(vault, config, now)

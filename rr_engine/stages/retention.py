@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.players.stored import KIND as CHECKPOINT_KIND
+from rr_engine.progress import UNWATCHED, Task, Watch
 from rr_engine.settings import RetentionSettings
 from rr_engine.stages import curves, dataset
 from rr_engine.stages.candidate import STATE_KIND
@@ -20,14 +21,15 @@ from rr_engine.vault import Card, Vault
 from rr_engine.vault.sweep import Removal, Sweep, remove
 
 
-def removable(vault: Vault, settings: RetentionSettings, now: datetime) -> list[Removal]:
+def removable(vault: Vault, settings: RetentionSettings, now: datetime, *, watch: Watch = UNWATCHED) -> list[Removal]:
     """Everything that nothing needs at `now`; raises VaultError where a card that tells is damaged."""
     before = now - timedelta(hours=settings.grace_hours)
     sweep = Sweep(vault, before=before.timestamp())
+    count = watch(Task("configs", len(CONFIGS), "looked through"))
     found = [*sweep.leftovers(), *sweep.nodes(), *sweep.orphans()]
     for kind, kept in ((PLAN_KIND, settings.plans), (BOARD_KIND, settings.pages)):
         found += sweep.superseded(_all_but_newest(vault.cards(kind, ALL), kept), f"not among the newest {kept}")
-    for config in CONFIGS:
+    for config in count.each(CONFIGS):
         found += sweep.superseded(_old_curves(vault, config), "newer curves show the same and more")
         found += sweep.superseded(_idle_states(vault, config), "no training goes on from it")
         why = f"its bytes: it is not among the newest {settings.datasets} of {config.key}, and its card stays"
@@ -35,10 +37,18 @@ def removable(vault: Vault, settings: RetentionSettings, now: datetime) -> list[
     return found
 
 
-def clear(vault: Vault, settings: RetentionSettings, now: datetime, *, on_removed: Callable[[Removal], None]) -> None:
+def clear(
+    vault: Vault,
+    settings: RetentionSettings,
+    now: datetime,
+    *,
+    on_removed: Callable[[Removal], None],
+    watch: Watch = UNWATCHED,
+) -> None:
     """Remove everything that nothing needs at `now`; `on_removed` hears of each when it is gone."""
     before = now - timedelta(hours=settings.grace_hours)
-    remove(vault, removable(vault, settings, now), before=before.timestamp(), on_removed=on_removed)
+    found = removable(vault, settings, now, watch=watch)
+    remove(vault, found, before=before.timestamp(), on_removed=on_removed, watch=watch)
 
 
 def _all_but_newest(cards: list[Card], kept: int) -> list[Card]:

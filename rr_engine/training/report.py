@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from rr_engine import progress
 from rr_engine.nn.checkpoint import Checkpoint
 
 _RECENT = 5  # epochs that a validation loss is compared with
@@ -20,12 +21,17 @@ class Progress:
     policy: float  # mean losses of this pass so far
     value: float
     samples_per_s: float
+    left_s: float  # if it does not stop early
+
+    @property
+    def share(self) -> float:
+        """Of the steps, done."""
+        return self.step / self.steps
 
     def __str__(self) -> str:
-        return (
-            f"step {self.step} of {self.steps}: policy {self.policy:.3f}, value {self.value:.3f}; "
-            f"{self.samples_per_s:.0f} samples/s"
-        )
+        losses = f"policy {self.policy:.3f}, value {self.value:.3f}"
+        speed = progress.speed(self.samples_per_s, "samples")
+        return f"{progress.counted(self.step, self.steps, 'steps')}, {losses}, {speed}, {progress.left(self.left_s)}"
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class Epoch:
         return (
             f"epoch {self.epoch}: policy {self.train_policy:.3f}, value {self.train_value:.3f}; validation "
             f"{self.validation_policy:.3f}, {self.validation_value:.3f}; {self.policy_accuracy:.1%} of the targets' "
-            f"first choices found; {self.samples_per_s:.0f} samples/s"
+            f"first choices found; {progress.speed(self.samples_per_s, 'samples')}"
         )
 
 

@@ -178,7 +178,8 @@ class _Run:
     def _tell_progress(self) -> None:
         if self._listeners.on_progress is not None:
             policy, value, _, _ = (self._sums / self._samples).tolist()
-            self._listeners.on_progress(Progress(self._step, self._plan.steps, policy, value, self._rate))
+            left_s = (self._plan.steps - self._step) * self._plan.samples / self._plan.per_epoch / self._rate
+            self._listeners.on_progress(Progress(self._step, self._plan.steps, policy, value, self._rate, left_s))
 
     def _give_state(self) -> None:
         self._kept_at = time.perf_counter()

@@ -50,6 +50,7 @@ from rr_engine.errors import ConfigError, DataError, shown
 from rr_engine.kernels.encode import MOVE_CELLS, MOVE_FACTS, MOVE_KINDS, NUMBERS, PLANES, encode_game
 from rr_engine.kernels.layout import COLLAPSED, MAX_SEATS, SCRATCH, SWAP
 from rr_engine.nn.features import FEATURE_VERSION, Encoded, desk
+from rr_engine.progress import UNWATCHED, Task, Watch
 from rr_engine.records.record import GameRecord
 from rr_engine.settings import DatasetSettings
 from rr_engine.state import new_state
@@ -103,7 +104,9 @@ def window_size(config: Config, made: int, settings: DatasetSettings) -> int:
     return max(1, min(grown, fitting, settings.max_samples))
 
 
-def build_window(records: Iterable[GameRecord], *, max_samples: int, silent_share: float = 1.0) -> Window:
+def build_window(
+    records: Iterable[GameRecord], *, max_samples: int, silent_share: float = 1.0, watch: Watch = UNWATCHED
+) -> Window:
     """Replay `records`, newest first, into a window of at most about `max_samples` decisions (whole games).
 
     Decisions with one legal move teach nothing and are left out; of those without a policy target a `silent_share` is
@@ -113,6 +116,7 @@ def build_window(records: Iterable[GameRecord], *, max_samples: int, silent_shar
     chosen: list[tuple[GameRecord, NDArray[np.bool_]]] = []
     samples = moves = 0
     names: list[str] = []
+    count = watch(Task("samples at most", max_samples, "replayed"))
     for record in records:
         if samples >= max_samples:
             break
@@ -122,6 +126,7 @@ def build_window(records: Iterable[GameRecord], *, max_samples: int, silent_shar
         chosen.append((record, wanted))
         samples += int(np.count_nonzero(wanted))
         moves += int(record.legal[wanted].sum())
+        count.reach(samples)
     if samples == 0:
         raise DataError("the training window is empty: no game with a choice in it; make games first")
     if len(configs := {record.config for record, _ in chosen}) > 1:
@@ -130,8 +135,10 @@ def build_window(records: Iterable[GameRecord], *, max_samples: int, silent_shar
         raise DataError(f"{len(names) - len(set(names))} games stand twice in the window")
     window = _room(chosen[0][0].config, np.array(names), samples, moves)
     first = row = 0
+    count = watch(Task("samples", samples, "encoded"))
     for index, (record, wanted) in enumerate(chosen):
         first, row = _add_game(window, index, record, wanted, first, row)
+        count.reach(first)
     window.encoded.offsets[-1] = moves
     return window
 

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from rr_engine.errors import DataError, VaultError
+from rr_engine.progress import BYTES, UNWATCHED, Count, Task, Watch
 from rr_engine.vault.backends import Backend, Digest, digest_of
 from rr_engine.vault.card import CLAIM_KIND, Card, Claim, Pointer, Record, Retirement, decode
 from rr_engine.vault.index import Folder, Index
@@ -22,6 +23,7 @@ class Audit:
 
     vault: Vault
     configs: Collection[str] = ()  # all, if there are none
+    watch: Watch = UNWATCHED
     artefacts: int = 0  # hashed so far
     bytes: int = 0  # of them
 
@@ -39,9 +41,14 @@ class Audit:
             has = ", ".join(sorted(known)) or "nothing"
             raise VaultError(f"{self.vault.url} holds nothing of {', '.join(sorted(unknown))}; it holds {has}")
         carded = {said.stem for names in listed.values() for said in names.values() if said.role is Role.CARD}
-        for folder, names in listed.items():
-            if not self.configs or folder.config in self.configs:
-                yield from _FolderAudit(self, folder, names, carded).problems(index)
+        chosen = [folder for folder in listed if not self.configs or folder.config in self.configs]
+        count = self.watch(Task(BYTES, sum(map(self._size_of, chosen)), rate=BYTES))
+        for folder in chosen:
+            yield from _FolderAudit(self, folder, listed[folder], carded, count).problems(index)
+
+    def _size_of(self, folder: Folder) -> int:
+        """Bytes that lie in a folder."""
+        return sum(found.size for found in self.vault.backend.walk(str(folder)).values())
 
 
 @dataclass
@@ -52,6 +59,7 @@ class _FolderAudit:
     folder: Folder
     names: dict[str, Named]
     carded: Collection[str]  # artefacts that have a card anywhere in the vault
+    count: Count
     digests: dict[str, Digest] = field(default_factory=dict[str, Digest])  # of what was read so far
 
     def problems(self, index: Index) -> Iterator[str]:
@@ -71,7 +79,7 @@ class _FolderAudit:
             digest = self._backend.digest(f"{self.folder}/{name}")
             if digest is None:
                 continue  # removed since it was listed; its card, if one is left, will tell
-            self.digests[name] = digest
+            self._note(name, digest)
             self.whole.artefacts += 1
             self.whole.bytes += digest[1]
             if digest[0] != self.names[name].stem:
@@ -149,6 +157,10 @@ class _FolderAudit:
             elif entries[name] != self.digests[name][0] and self.names[name].role is not Role.ARTEFACT:
                 yield f"{self.folder}/{name} has other bytes than when it was indexed"
 
+    def _note(self, name: str, digest: Digest) -> None:
+        self.digests[name] = digest
+        self.count.add(digest[1], digest[1])
+
     def _of(self, role: Role) -> list[str]:
         return [name for name, said in self.names.items() if said.role is role]
 
@@ -158,7 +170,7 @@ class _FolderAudit:
         data = self._backend.read(place)
         if data is None:
             return None
-        self.digests[name] = digest_of(data)
+        self._note(name, digest_of(data))
         try:
             return decode(kind, data, place=place)
         except (VaultError, DataError) as error:

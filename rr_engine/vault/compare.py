@@ -9,6 +9,7 @@ A distant folder without a root is listed, and so is everything if that is asked
 from dataclasses import dataclass, field
 
 from rr_engine.errors import IndexDamageError
+from rr_engine.progress import UNWATCHED, Task, Watch
 from rr_engine.vault.backends import LocalBackend
 from rr_engine.vault.index import Folder, Index
 from rr_engine.vault.merkle import EMPTY, Difference, Trie, differences
@@ -57,7 +58,7 @@ class Comparison:
     b: Traffic = field(default_factory=Traffic)
 
 
-def compare(a: Vault, b: Vault, *, lists: bool = False) -> Comparison:
+def compare(a: Vault, b: Vault, *, lists: bool = False, watch: Watch = UNWATCHED) -> Comparison:
     """Compare two vaults; `lists` trusts no root of a distant one either.
 
     Raises VaultError for a folder that does not exist, IndexDamageError where a trusted tree cannot be read.
@@ -66,7 +67,8 @@ def compare(a: Vault, b: Vault, *, lists: bool = False) -> Comparison:
         vault.demand_there()
     sides = Side(a, lists=lists), Side(b, lists=lists)
     folders = sorted(sides[0].folders() | sides[1].folders())
-    found = {folder: _difference(folder, *sides) for folder in folders}
+    count = watch(Task("folders", len(folders)))
+    found = {folder: _difference(folder, *sides) for folder in count.each(folders)}
     return Comparison(
         len(folders),
         {folder: difference for folder, difference in found.items() if difference},

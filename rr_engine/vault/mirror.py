@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rr_engine.errors import DataError, IndexDamageError, VaultError
+from rr_engine.progress import BYTES, UNWATCHED, Count, Task, Watch
 from rr_engine.vault.backends import ARTEFACT_BYTES, digest_of
 from rr_engine.vault.card import (
     CLAIM_KIND,
@@ -78,6 +79,7 @@ def mirror(
     order: Sequence[str] = (),
     lists: bool = False,
     on_folder: Callable[[str, int], None] | None = None,
+    watch: Watch = UNWATCHED,
 ) -> Mirrored:
     """Copy into `target` what `source` has and it has not.
 
@@ -90,11 +92,11 @@ def mirror(
     first = Side(source, lists=lists)
     ranks = {CLAIM_KIND: -1, POINTER_KIND: len(order) + 1} | {kind: place for place, kind in enumerate(order)}
     folders = sorted(first.folders(), key=lambda folder: (ranks.get(folder.kind, len(order)), folder))
-    # Pointers are looked for first and copied last: what they name is there before they are.
-    trees = {folder: first.tree(folder) for folder in reversed(folders)}
     copying = _Copying(first, Side(target, lists=lists))
+    found = copying.differences(folders, watch(Task("folders", len(folders), "compared")))
+    count = watch(Task("files", sum(len(of_one.difference.only_a) for of_one in found.values()), "copied", rate=BYTES))
     for folder in folders:
-        copying.folder(folder, trees[folder], on_folder)
+        copying.folder(folder, found[folder], on_folder, count)
     return copying.finished(len(folders))
 
 
@@ -114,6 +116,15 @@ class _Outcome(Enum):
     REFUSED = auto()  # and the reason is told
 
 
+@dataclass(frozen=True)
+class _Differing:
+    """How a folder of the two vaults differs."""
+
+    wanted: str  # its root in the source
+    root: str  # and in the target
+    difference: Difference
+
+
 class _Copying:
     """One mirroring under way."""
 
@@ -128,10 +139,23 @@ class _Copying:
         self._done.exchanged = self._source.exchanged + self._target.exchanged
         return self._done
 
-    def folder(self, folder: Folder, tree: Trie, on_folder: Callable[[str, int], None] | None) -> None:
+    def differences(self, folders: Sequence[Folder], count: Count) -> dict[Folder, _Differing]:
+        """How all folders differ, for `folder` to copy in their order.
+
+        Pointers are looked for first and copied last: what they name is there before they are.
+        """
+        trees = {folder: self._source.tree(folder) for folder in reversed(folders)}
+        found: dict[Folder, _Differing] = {}
+        for folder in count.each(folders):
+            found[folder] = _Differing(trees[folder].root, *self._difference(folder, trees[folder]))
+        return found
+
+    def folder(
+        self, folder: Folder, found: _Differing, on_folder: Callable[[str, int], None] | None, count: Count
+    ) -> None:
         """Copy what is missing of a folder, indexing it as it goes."""
         self._whole.clear()
-        root, difference = self._difference(folder, tree)
+        root, difference = found.root, found.difference
         self._done.only_there += len(difference.only_b)
         self._done.conflicts += [f"{folder}/{name}" for name in sorted(difference.other)]
         missing = difference.only_a
@@ -144,11 +168,14 @@ class _Copying:
             missing = {}
         names = _in_order(missing)
         for start in range(0, len(names), _INDEXED_EVERY):
-            part = names[start : start + _INDEXED_EVERY]
-            copied = {name: missing[name] for name in part if self._copy(folder, name, missing[name])}
+            copied: dict[str, str] = {}
+            for name in names[start : start + _INDEXED_EVERY]:
+                if self._copy(folder, name, missing[name]):
+                    copied[name] = missing[name]
+                count.reach(count.done + 1, self._done.bytes)
             if copied:
                 root = self._target.index.add(folder, copied)
-        self._done.equal += root == tree.root
+        self._done.equal += root == found.wanted
 
     def _difference(self, folder: Folder, tree: Trie) -> tuple[str, Difference]:
         """(the root of the folder in the target, how the two differ); an index of the target is mended."""

@@ -7,6 +7,7 @@ come, and everything is looked at once more before it goes.
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from rr_engine.progress import UNWATCHED, Task, Watch
 from rr_engine.vault.backends import Found
 from rr_engine.vault.card import POINTER_KIND, TREE_KIND, Card, Pointer, card_place, decode
 from rr_engine.vault.index import INDEX_KINDS, NODE_SUFFIX, Folder, Index
@@ -124,11 +125,20 @@ class Sweep:
                 yield place, data
 
 
-def remove(vault: Vault, removals: Sequence[Removal], *, before: float, on_removed: Callable[[Removal], None]) -> None:
+def remove(
+    vault: Vault,
+    removals: Sequence[Removal],
+    *,
+    before: float,
+    on_removed: Callable[[Removal], None],
+    watch: Watch = UNWATCHED,
+) -> None:
     """Let what a sweep found go, if it is still as old, and index the folders it lay in."""
     backend = vault.backend
     touched: set[Folder] = set()
+    count = watch(Task("files", sum(len(removal.files) for removal in removals), "removed"))
     for removal in removals:
+        count.add(len(removal.files))
         if any((found := backend.found(name)) is None or found.changed >= before for name in removal.files):
             continue  # written again since, or gone already
         if removal.orphan and backend.found(removal.orphan) is not None:

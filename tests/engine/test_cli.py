@@ -42,6 +42,18 @@ class TestVerifyTraces:
             f"TOTAL games=4 decisions={2 * decisions} mismatches=0",
         ]
 
+    def test_scripts_get_an_object_per_file_and_the_sums(self, two_games, tmp_path, monkeypatch):
+        path, records = two_games
+        monkeypatch.setattr("rr_engine.progress._TYPED_FIRST_S", 0.0)
+        (tmp_path / "cut.gz").write_bytes(path.read_bytes()[:500])
+        result = rr("verify-traces", path, tmp_path / "cut.gz", "--json")
+        good, cut, total = map(json.loads, result.stdout.splitlines())
+        decisions = sum(record["k"] for record in records)
+        assert (good["file"], good["decisions"], good["told"]) == (str(path), decisions, [])
+        assert (cut["mismatches"], len(cut["told"])) == (1, 1)
+        assert total == {"files": 2, "games": 2, "decisions": decisions, "mismatches": 1}
+        assert result.exit_code == 1 and result.stderr.startswith("1 of 2 games, ")
+
     def test_one_altered_hash_fails_and_is_named(self, two_games, tmp_path):
         path, (first, second) = two_games
         trace.write(
@@ -102,6 +114,12 @@ class TestPlayRandom:
         assert first.exit_code == 0 and first.stdout == again.stdout != other.stdout
         assert "wins by" in first.stdout and "decisions; Outcome(winner=" in first.stdout
 
+    def test_scripts_get_every_decision_and_how_it_ends(self):
+        result = rr("play-random", "--config", "square8_3p", "--show", "--json")
+        *moves, end = map(json.loads, result.stdout.splitlines())
+        assert len(moves) == end["decisions"] and {"seat", "phase", "move"} == moves[0].keys()
+        assert (end["config"], end["seed"], sorted(end["ranks"])) == ("square8_3p", 0, [1, 2, 3])
+
     def test_it_shows_every_decision(self):
         result = rr("play-random", "--config", "square8_3p", "--show")
         assert result.stdout.startswith("square8_3p  turn 0  a decides in phase place")
@@ -122,7 +140,7 @@ class TestBench:
 
     def test_a_table_for_people(self, monkeypatch):
         monkeypatch.setattr(
-            bench, "measure_starts", lambda boards, cold: [{"board": name, "cold": cold} for name in boards]
+            bench, "measure_starts", lambda boards, cold, **_: [{"board": name, "cold": cold} for name in boards]
         )
         monkeypatch.setattr(bench, "measure_parallel", lambda configs, **_: [{"config": c.key} for c in configs])
         result = rr("bench", "engine", "--config", "hex8_2p", "--runs", 1, "--starts", "--parallel")
@@ -162,6 +180,7 @@ class TestErrors:
 def test_the_configs_are_named_and_others_refused():
     assert rr("configs").stdout.split() == [config.key for config in CONFIGS]
     assert rr("configs", "hex8_3p").stdout.split() == ["hex8_3p"]
+    assert json.loads(rr("configs", "hex8_3p", "--json").stdout) == {"config": "hex8_3p", "board": "hex8", "players": 3}
     refused = rr("configs", "nonsense")
     assert "configs are hex8_2p, " in str(refused.exception)
 

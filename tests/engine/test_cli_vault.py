@@ -117,6 +117,27 @@ def test_verify_prints_a_line_per_problem(filled, monkeypatch):
     assert rr("verify", "--config", "all").exit_code == 0
 
 
+def test_scripts_get_objects_and_may_have_them_without_progress(filled, second, monkeypatch):
+    monkeypatch.setattr("rr_engine.progress._TYPED_FIRST_S", 0.0)
+    monkeypatch.setattr("rr_engine.progress._TYPED_EVERY_S", 0.0)
+    [card, *_] = filled.cards("games", CONFIG)
+    file_of(filled, card.name).write_bytes(b"damaged")
+    for words, progress, status in (
+        (("index", filled.url), "8 of 8 folders, ", 0),
+        (("verify", filled.url), " kB, ", 1),
+        (("gc", filled.url), "looked through: 12 of 12 configs, ", 0),
+        (("mirror", filled.url, second.url), "copied: ", 1),
+        (("diff", filled.url, second.url), "8 of 8 folders, ", 1),
+    ):
+        told, quiet = rr(*words, "--json"), rr(*words, "--json", "--quiet")
+        assert progress in told.stderr, words
+        assert (told.exit_code, quiet.exit_code, quiet.stderr) == (status, status, ""), words
+        lines = [[json.loads(line) for line in answer.stdout.splitlines()] for answer in (told, quiet)]
+        assert [line.keys() for line in lines[0]] == [line.keys() for line in lines[1]] != [], words
+    verified = [json.loads(line) for line in rr("verify", filled.url, "--json").stdout.splitlines()]
+    assert f"{card.name} is damaged" in verified[0]["problem"] and verified[-1]["problems"] == len(verified) - 1
+
+
 def test_the_index_is_made_anew(filled):
     shard(filled, 100)
     before = index(filled)

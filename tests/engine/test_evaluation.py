@@ -7,6 +7,7 @@ import pytest
 
 from rr_engine.arena.gate import Ruling
 from rr_engine.boards import Config
+from rr_engine.progress import Lines
 from rr_engine.settings import CurriculumSettings, GateSettings, MatchSettings, Settings
 from rr_engine.stages import crown, evaluations, rating
 from rr_engine.vault import Vault
@@ -52,9 +53,11 @@ def test_the_first_meets_every_anchor(vault: Vault):
 def test_who_fails_against_the_champion_meets_the_heuristic_for_a_rating_only(vault: Vault):
     kept(vault, HEX, 2)
     told: list[str] = []
-    rated = rating.rate_candidate(vault, HEX, SETTINGS, on_result=told.append)
+    rated = rating.rate_candidate(vault, HEX, SETTINGS, watch=Lines(told.append, first_s=0, every_s=0))
     assert games_of(rated) == {"champion": 8, "random": 4, "greedy": 4, "heuristic": 4}
-    assert len([line for line in told if "undecided" not in line]) == 4
+    ended = [line for line in told if " distinct, " in line]
+    assert len(ended) == len([line for line in told if "undecided" not in line and " games, " not in line]) == 4
+    assert any(" of 4 games, " in line and "decisions/s" in line for line in told)
     assert rating.check_rating(vault, HEX, SETTINGS.match)[1] == []
     assert crown.decide(vault, HEX, SETTINGS).decision == "kept"
 

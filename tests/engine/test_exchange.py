@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from rr_engine import cli
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.errors import DataError, TraceError
+from rr_engine.progress import Count
 from rr_engine.records import shard, trace
 from rr_engine.render.replay import replay_page
 from rr_engine.settings import DatasetSettings, SelfplaySettings, Settings
@@ -69,10 +70,14 @@ def sound(vault, config=HEX):
     return True
 
 
+def heard_by(told):
+    return lambda task: Count(task, lambda count: told.append((count.done, count.task.total)))
+
+
 class TestExport:
     def test_every_game_is_a_trace_with_where_it_is_from(self, played, traces, tmp_path):
         told = []
-        path = written(tmp_path, export_games(played, HEX, on_progress=lambda *at: told.append(at)))
+        path = written(tmp_path, export_games(played, HEX, watch=heard_by(told)))
         assert trace.verify(path) == trace.Verification(12, sum(record["k"] for record in traces), ())
         assert told == [(done, 12) for done in range(1, 13)]
         records = stored(played)
@@ -126,7 +131,7 @@ class TestImport:
     def test_what_was_exported_comes_in_and_leaves_again_the_same(self, vault, played, traces, tmp_path):
         told = []
         path = written(tmp_path, traces)
-        done = import_games(vault, [path], FEW, on_progress=lambda *at: told.append(at))
+        done = import_games(vault, [path], FEW, watch=heard_by(told))
         assert done == [Imported("hex8_2p", read=12, imported=12, known=0, repeated=0)]
         assert told == [(number, 12) for number in range(1, 13)]
         for before, after in zip(stored(played), stored(vault), strict=True):

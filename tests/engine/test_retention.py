@@ -220,7 +220,7 @@ class TestWhatStays:
         vault.backend.create(ORPHAN, b"put")
         found = retention.removable(vault, NOW, datetime.now(UTC) + LATER)
         vault.backend.create(ORPHAN.replace(".parquet", ".card.json"), b"{}")
-        monkeypatch.setattr(retention, "removable", lambda *_: found)
+        monkeypatch.setattr(retention, "removable", lambda *_, **__: found)
         assert clear(vault) == []
         assert vault.backend.read(ORPHAN) == b"put"
 

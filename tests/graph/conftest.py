@@ -57,6 +57,12 @@ class Loop:
         )
 
 
+def log_of(loop: Loop, result: dg.ExecuteInProcessResult, asset: str) -> list[str]:
+    """What an asset has logged itself."""
+    entries = loop.instance.all_logs(result.run_id)
+    return [entry.user_message for entry in entries if entry.step_key == asset and entry.dagster_event is None]
+
+
 def row(loop: Loop) -> dict[str, Any]:
     """The row of HEX in a plan made now, and kept."""
     assert loop.materialize("selfplay_plan").success

@@ -1,6 +1,7 @@
 """The loop turns: for every config, twice in a row, and it stops where something is wrong."""
 
 import copy
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +11,7 @@ import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
+from rr_engine import progress
 from rr_engine.boards import CONFIGS, Config
 from rr_engine.cli import app
 from rr_engine.errors import DataError
@@ -17,9 +19,15 @@ from rr_engine.nn import checkpoint as checkpoints
 from rr_engine.players.stored import champion_of
 from rr_engine.records import shard
 from rr_engine.stages import candidate, crown, curriculum, dataset, evaluations, fleet, games, rating
-from tests.graph.conftest import LOOP, Loop
+from tests.graph.conftest import LOOP, Loop, log_of
 
 HEX = Config.parse("hex8_2p")
+TOLD = {  # by what is slow, of its progress
+    "games_db": r"^\d+ of 8 games, [\d,.]+ decisions/s, (about )?\d+ s (left|in all)$",
+    "npz_dataset": r"^replayed: \d+ of [\d,]+ samples at most, about \d+ s left$",
+    "elo": r"^checkpoint:\w+:2 against \S+: \d+ of \d+ games, [\d,.]+ decisions/s, ",
+    "champion": r"^(promoted|kept): ",
+}
 Failed = Callable[[dg.ExecuteInProcessResult], dict[str, str]]
 
 
@@ -67,10 +75,16 @@ def test_every_config_turns(loop: Loop, config: Config, monkeypatch: pytest.Monk
     assert versions["champion"] == champion.card.sha256
 
 
-def test_the_second_turn_goes_on_where_the_first_stopped(loop: Loop) -> None:
+def test_the_second_turn_goes_on_where_the_first_stopped(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config.parse("hex8_2p")
+    monkeypatch.setattr(progress, "_APART_S", 0.0)  # so that what is quick here is told as what is slow
     for _ in range(2):
-        assert loop.materialize(*LOOP, config=config.key).success
+        result = loop.materialize(*LOOP, config=config.key)
+        assert result.success
+    for asset, says in TOLD.items():
+        lines = log_of(loop, result, asset)
+        assert any(re.search(says, line) for line in lines), (asset, lines)
+        assert len(lines) <= 20, lines
     shards = loop.vault.cards(games.KIND, config.key)
     seeds = [sorted(sum((card.facts["seeds"] for card in shards[first : first + 2]), [])) for first in (0, 2)]
     assert seeds == [list(range(8)), list(range(8, 16))]

@@ -1,5 +1,6 @@
 """The second vault as an asset: once a day where there is one, and never silently incomplete."""
 
+import re
 from pathlib import Path
 
 import dagster as dg
@@ -7,12 +8,13 @@ import pytest
 
 from rr_assets import automation, code_location
 from rr_assets.resources import SettingsResource
+from rr_engine import progress
 from rr_engine.stages import crown, mirror, pauses
 from rr_engine.vault import Vault
 from rr_engine.vault.audit import Audit
 from rr_engine.vault.compare import compare
 from rr_engine.vault.index import Index
-from tests.graph.conftest import HEX, LOOP, Loop
+from tests.graph.conftest import HEX, LOOP, Loop, log_of
 from tests.graph.nodes import ALERTS, SentAlerts
 
 
@@ -56,8 +58,11 @@ def test_the_second_vault_gets_all_that_a_turn_leaves_and_all_of_it_is_indexed(
     assert pointer is not None
     crown.crown_by_hand(loop.vault, HEX, pointer.sha256, "to see its index", loop.settings)
     assert [*Audit(loop.vault).problems()] == []
+    monkeypatch.setattr(progress, "_APART_S", 0.0)
     result = loop.materialize("mirror")
     assert result.success
+    lines = log_of(loop, result, "mirror")
+    assert len(lines) <= 10 and all(re.match(r"compared: \d+ of \d+ folders, |copied: \d+ of", line) for line in lines)
     assert judged(result) == {"second_vault_holds_everything": True}
     assert compare(loop.vault, second).differences == {}
     assert [*Audit(second).problems()] == []
