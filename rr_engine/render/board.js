@@ -12,7 +12,7 @@ function boardSvg(place, tokens, marks = {}) {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" fill="none" font-size="9" ` +
     `font-family="sans-serif" text-anchor="middle">` +
     cells(place) + heats(place, heat) +
-    path(dots(place, [...targets].sort((a, b) => a - b)), "#f0e442", 20, {fills: !place.hex}) +
+    edged(place, [...targets].sort((a, b) => a - b)) +
     pieces(place, tokens) + lastWay(place, last) + "</svg>";
 }
 
@@ -43,6 +43,11 @@ function heats(place, heat) {
     levels[Math.min(Math.trunc(heat[cell] * LEVELS), LEVELS - 1)].push(cell);
   return levels.map((chosen, level) =>
     path(dots(place, chosen), "#d55e00", CELL, {fills: !place.hex, pale: `.${15 * (level + 1)}`})).join("");
+}
+
+function edged(place, targets) {
+  const line = dots(place, targets), fills = !place.hex;
+  return path(line, "currentColor", 21, {fills}) + path(line, "#f0e442", 17, {fills});
 }
 
 function pieces(place, tokens) {

@@ -20,7 +20,8 @@ SEAT_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")
 _ON_SEAT = ("#fff", "#000", "#fff", "#000")  # what can be read on each
 _GREY, _WARM, _BRIGHT, _LIGHT = "#888", "#d55e00", "#f0e442", "#fff"
 _ACROSS, _DOWN = 20, 17  # from cell to cell; rows of hexagons are nearer
-_CELL, _MARKER, _HOLE, _TARGET = 18, 10, 5, 20  # widths of dots
+_CELL, _MARKER, _HOLE = 18, 10, 5  # widths of dots
+_EDGE, _TARGET = 21, 17
 _LOWEST, _NARROWER, _LEAST = 17, 3, 8  # width of a stack's lowest rings, of the next ones, and no less
 _LEVELS = 5  # of heat
 
@@ -45,7 +46,7 @@ def board_svg(
             'font-family="sans-serif" text-anchor="middle">',
             _cells(place),
             *_heat(place, heat or {}),
-            _path(_dots(place, sorted(targets)), _BRIGHT, _TARGET, place),
+            *_targets(place, sorted(targets)),
             *_pieces(place, on_cells(game)),
             *_way(place, last),
             "</svg>",
@@ -101,6 +102,12 @@ def _heat(place: Board, heat: Mapping[int, float]) -> list[str]:
     return [
         _path(_dots(place, levels[level]), _WARM, _CELL, place, pale=f".{15 * (level + 1)}") for level in sorted(levels)
     ]
+
+
+def _targets(place: Board, cells: Sequence[int]) -> list[str]:
+    """Bright cells with an edge in the colour of the text around, which no territory has."""
+    dots = _dots(place, cells)
+    return [_path(dots, "currentColor", _EDGE, place), _path(dots, _BRIGHT, _TARGET, place)]
 
 
 def _pieces(place: Board, tokens: Sequence[str]) -> list[str]:
