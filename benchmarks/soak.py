@@ -28,6 +28,7 @@ from typing import Any
 import dagster as dg
 
 from benchmarks.running import Running, running_cluster, times_to_start
+from benchmarks.served import let_rest
 from benchmarks.tripwire import Tripwire
 from rr_assets import liveness
 from rr_assets.coordinator import LOST_TAG, UNDER_WAY, WORKER_TAG
@@ -227,9 +228,19 @@ class Soak:
 
 
 def shake(
-    cluster: Running, wire: Tripwire, *, minutes: float, kills: int, seed: int, tell: Callable[[str], None]
+    cluster: Running,
+    wire: Tripwire,
+    *,
+    minutes: float,
+    kills: int,
+    seed: int,
+    tell: Callable[[str], None],
+    spares: bool = False,
 ) -> dict[str, Any]:
-    """Let all configs turn for a while and kill meanwhile; returns the report, with `problems` in it."""
+    """Let all configs turn for a while and kill meanwhile; returns the report, with `problems` in it.
+
+    `spares`: once the time is up, configs that no kill has hit rest, so that the others have gone on sooner.
+    """
     rng = random.Random(seed)
     kinds = [KINDS[number % len(KINDS)] for number in range(kills)]
     soak = Soak(cluster, wire, rng)
@@ -250,6 +261,8 @@ def shake(
         problems += soak.look_through()
         tell(json.dumps({"kill": number + 1, **vars(kill), "problems": problems}))
     time.sleep(max(0.0, end - time.monotonic()))
+    if spares:
+        let_rest(cluster.vault, but={kill.config for kill in soak.kills})
     began = time.monotonic()
     while (left := soak.waits_for()) and time.monotonic() < began + _BACK_S:
         time.sleep(2)

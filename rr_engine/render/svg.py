@@ -24,6 +24,7 @@ _CELL, _MARKER, _HOLE = 18, 10, 5  # widths of dots
 _EDGE, _TARGET = 21, 17
 _LOWEST, _NARROWER, _LEAST = 17, 3, 8  # width of a stack's lowest rings, of the next ones, and no less
 _LEVELS = 5  # of heat
+_WIDEST = 440  # pixels
 
 
 def board_svg(
@@ -52,6 +53,13 @@ def board_svg(
             "</svg>",
         ]
     )
+
+
+def framed(svg: str, place: Board) -> str:
+    """A board's picture for pages that give it no frame: as large as is good to look at."""
+    width, height = size(place)
+    scale = min(2.0, _WIDEST / width)
+    return svg.replace("<svg ", f'<svg width="{scale * width:.0f}" height="{scale * height:.0f}" ', 1)
 
 
 def on_cells(game: Game) -> list[str]:

@@ -18,7 +18,7 @@ from rr_engine.game import Game
 from rr_engine.records import shard
 from rr_engine.records.record import GameRecord
 from rr_engine.render.replay import Shown
-from rr_engine.render.svg import board_svg
+from rr_engine.render.svg import board_svg, framed
 from rr_engine.selfplay.curriculum import ANCHORS
 from rr_engine.stages.evaluations import CHAMPION, MATCHES_KIND
 from rr_engine.stages.games import KIND
@@ -155,4 +155,4 @@ def picture(whole: Shown, at: int) -> str:
     game.play_all(before[:-1])
     last = [cell for move in before[-1:] for cell in moves_of.cells_of(game.board, game.state, move)]
     game.play_all(before[-1:])
-    return board_svg(game, last=last)
+    return framed(board_svg(game, last=last), game.board)
