@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from functools import cache
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from rr_engine.boards import CONFIGS, Config, board
 from rr_engine.errors import DataError, EngineError, PlayerError, VaultError
@@ -50,8 +51,11 @@ def make_app(vault: Vault, settings: Settings) -> FastAPI:
     desk = Desk(make)
 
     @app.exception_handler(EngineError)
-    async def refuse(request: Request, error: EngineError) -> JSONResponse:
-        return JSONResponse({"detail": " ".join(str(error).split())}, status_code=_status(request, error))
+    async def refuse(request: Request, error: EngineError) -> Response:
+        status, told = _status(request, error), " ".join(str(error).split())
+        if "text/html" in request.headers.get("accept", ""):  # a person at a browser
+            return HTMLResponse(filled(part("refusal.html"), {"style": part("page.css"), "told": escape(told)}), status)
+        return JSONResponse({"detail": told}, status)
 
     @app.exception_handler(RequestValidationError)
     async def refuse_form(_: Request, error: RequestValidationError) -> JSONResponse:

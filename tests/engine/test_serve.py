@@ -138,7 +138,12 @@ def test_a_stored_game_is_shown(client: TestClient, local: Vault) -> None:
     card = stored(local, [record])
     page = client.get(f"/replay/hex8_2p/{card.sha256[:12]}:{record.digest}")
     assert page.status_code == 200 and page.text.startswith("<!doctype html>")
-    assert client.get("/replay/hex8_2p/nothing").status_code == 404
+    refused = client.get("/replay/hex8_2p/no<thing>")
+    assert refused.status_code == 404 and refused.json()["detail"].startswith("no game of hex8_2p in the vault")
+    shown = client.get("/leaderboard", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert shown.status_code == 404 and "there is no leaderboard yet" in shown.text and "<!doctype html>" in shown.text
+    shown = client.get("/replay/hex8_2p/no<b>thing", headers={"Accept": "text/html"})
+    assert "no&lt;b&gt;thing" in shown.text and "<b>" not in shown.text
 
 
 def test_the_page_comes_whole(client: TestClient) -> None:
