@@ -44,6 +44,8 @@ coverage: $(INSTALLED) ## lines and branches of the kernels that tests reach, co
 	$(BIN)/coverage run --source=rr_engine.kernels -m pytest -q $(KERNEL_TESTS)
 	$(BIN)/coverage report --fail-under=95
 
+# Several runs share the machine: threads of one that wait for each other wait for the others' runs, too.
+ui: export OMP_NUM_THREADS ?= $(shell $(PYTHON) -c 'import os; print(max(1, os.cpu_count() // 2))')
 ui: $(INSTALLED) ## Dagster's pages and its daemon, and the page to play on, with replays and leaderboard
 	@$(BIN)/rr serve & trap "kill $$! 2> /dev/null" EXIT INT TERM; $(BIN)/dagster dev
 
