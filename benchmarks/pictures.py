@@ -19,6 +19,10 @@ ROOT = Path(__file__).resolve().parents[1]
 _WIDE, _BROAD, _PHONE = ({"width": w, "height": h} for w, h in ((1200, 780), (1900, 640), (390, 844)))
 _SETTLED_MS = 2500  # a page loads what it shows bit by bit
 _MOST_BYTES = 200_000
+_HALF_THE_MOVES = """() => {
+  const half = Math.floor(data.frames.length / 2), mine = frame => frame.seat === 0 && frame.phase === "move";
+  return data.frames.slice(0, half + data.frames.slice(half).findIndex(mine)).map(frame => frame.move);
+}"""
 
 
 def main() -> None:
@@ -37,10 +41,11 @@ def main() -> None:
         "games_db": (f"{assets}/games_db{of_config}", _WIDE, _to_metadata("typical_game")),
         "elo": (f"{assets}/elo{of_config}", _WIDE, _to_metadata("ratings")),
         "selfplay_plan": (f"{assets}/selfplay_plan", _WIDE, _to_metadata("charts")),
-        "leaderboard": (f"{asked.serve}/leaderboard", _WIDE, _open_section(asked.config)),
+        "leaderboard": (f"{asked.serve}/leaderboard", _WIDE, _as_it_is),
+        "curves": (f"{asked.serve}/leaderboard", _WIDE, _open_section(asked.config)),
         "replay": (f"{asked.serve}/replay/{asked.config}/{asked.game}", _WIDE, _to_a_moment),
-        "play": (f"{asked.serve}/#config=hex8_2p&players=you,champion:32", _WIDE, _ask_for_a_hint),
-        "phone": (f"{asked.serve}/#config=square8_3p&players=you,greedy,greedy", _PHONE, _as_it_is),
+        "play": (f"{asked.serve}/replay/{asked.config}/{asked.game}", _WIDE, _play_on(asked.serve, asked.config)),
+        "phone": (f"{asked.serve}/replay/{asked.config}/{asked.game}", _PHONE, _play_on(asked.serve, asked.config)),
     }
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
@@ -86,9 +91,17 @@ def _to_a_moment(page: Page) -> None:
     page.locator("#moments button").nth(1).click()
 
 
-def _ask_for_a_hint(page: Page) -> None:
-    page.get_by_role("button", name="Hint").click()
-    page.wait_for_selector("#hints p", timeout=120_000)
+def _play_on(serve: str, config: str) -> Callable[[Page], None]:
+    """From the middle of the replay, in seat 1 against the champion, with its advice."""
+
+    def play(page: Page) -> None:
+        moves = page.evaluate(_HALF_THE_MOVES)
+        page.goto(f"{serve}/#config={config}&players=you,champion:32&moves={'+'.join(moves)}")
+        page.wait_for_timeout(_SETTLED_MS)
+        page.get_by_role("button", name="Hint").click()
+        page.wait_for_selector("#hints p", timeout=120_000)
+
+    return play
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Facts of a stage as Dagster metadata: typed, readable, nothing computed."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -39,11 +39,13 @@ def of_card(card: Card) -> dict[str, dg.MetadataValue[Any]]:
     }
 
 
+_DIGITS = 5  # of a number in a table
 _COLUMN_TYPES = {bool: "bool", int: "int", float: "float"}
 
 
-def table(rows: Sequence[Mapping[str, Any]]) -> dg.TableMetadataValue:
-    """Rows with the same keys as a table; numbers keep their type, None shows as a dash."""
+def table(rows: Sequence[Mapping[str, Any]], *, but: Collection[str] = ()) -> dg.TableMetadataValue:
+    """Rows with the same keys as a table, `but` some; numbers keep their type, None shows as a dash."""
+    rows = [{name: value for name, value in row.items() if name not in but} for row in rows]
     columns = [dg.TableColumn(name, _column_type([row[name] for row in rows])) for name in rows[0]]
     records = [dg.TableRecord({name: _cell(value) for name, value in row.items()}) for row in rows]
     return dg.MetadataValue.table(records, dg.TableSchema(columns))
@@ -57,6 +59,8 @@ def _column_type(values: Sequence[Any]) -> str:
 def _cell(value: Any) -> str | int | float | bool:
     if value is None:
         return "-"
+    if type(value) is float:
+        return float(f"{value:.{_DIGITS}g}")
     return value if type(value) in _COLUMN_TYPES else str(value)
 
 

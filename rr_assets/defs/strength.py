@@ -36,7 +36,7 @@ def elo(
         alert.send(f"{context.partition_key}: {rated.regression.reason}", loaded, context.log)
     return dg.MaterializeResult(
         metadata={
-            "ratings": metadata.table(rated.ratings),
+            "ratings": metadata.table(rated.ratings, but=("digest",)),
             "matches": metadata.table(rated.summary),
             **metadata.of_highlights(highlights.of_matches(opened, config, rated.matches_card), config.key, loaded),
             **metadata.of_charts(*curves.draw(opened, config, "elo"), loaded),

@@ -11,9 +11,8 @@ function boardSvg(place, tokens, marks = {}) {
   const {last = [], targets = [], heat = {}} = marks;
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" fill="none" font-size="9" ` +
     `font-family="sans-serif" text-anchor="middle">` +
-    cells(place) + heats(place, heat) +
-    edged(place, [...targets].sort((a, b) => a - b)) +
-    pieces(place, tokens) + lastWay(place, last) + "</svg>";
+    cells(place) + edged(place, [...targets].sort((a, b) => a - b)) + heats(place, heat) +
+    way(place, last) + pieces(place, tokens) + end(place, last) + "</svg>";
 }
 
 function path(line, colour, width, {fills = false, pale = "", dashes = ""} = {}) {
@@ -47,7 +46,7 @@ function heats(place, heat) {
 
 function edged(place, targets) {
   const line = dots(place, targets), fills = !place.hex;
-  return path(line, "currentColor", 21, {fills}) + path(line, "#f0e442", 17, {fills});
+  return path(line, "currentColor", 18, {fills}) + path(line, "#f0e442", 15, {fills});
 }
 
 function pieces(place, tokens) {
@@ -81,9 +80,12 @@ function heights(place, stacks) {
   return Object.entries(shown).map(([colour, all]) => all && `<g fill="${colour}">${all}</g>`).join("");
 }
 
-function lastWay(place, last) {
-  const way = last.map(cell => place.centres[cell].join(" ")).join("L");
-  const ends = last.slice(-1).map(cell => `<circle cx="${place.centres[cell][0]}" cy="${place.centres[cell][1]}" r="9" ` +
+function way(place, last) {
+  const line = last.map(cell => place.centres[cell].join(" ")).join("L");
+  return path(last.length > 1 ? `M${line}` : "", "#888", 2);
+}
+
+function end(place, last) {
+  return last.slice(-1).map(cell => `<circle cx="${place.centres[cell][0]}" cy="${place.centres[cell][1]}" r="9" ` +
     `stroke="#888" stroke-width="2"/>`).join("");
-  return path(last.length > 1 ? `M${way}` : "", "#888", 2) + ends;
 }

@@ -11,11 +11,11 @@ from html import escape
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito
 _GREY = "#888888"
 _INCHES = (4.6, 2.5)
-_MARGINS = {"left": 0.13, "right": 0.97, "bottom": 0.18, "top": 0.9}
+_MARGINS = {"left": 0.18, "right": 0.97, "bottom": 0.18, "top": 0.9}
 _DOTTED = 24  # points of a curve; more of them are a line without dots
-_LONG_NUMBER = re.compile(r"(\d+\.\d\d)\d+")
-_BAR, _ROW, _WIDE = 240, 22, 900  # pixels: of the longest bar, from bar to bar, in all
-_TOLD = 90  # characters beside a bar
+_QUOTED, _LONG_NUMBER = re.compile(r'"[^"]*"'), re.compile(r"(\d+\.\d\d)\d+")  # what is not quoted is read
+_BAR, _FROM, _ROW, _WIDE = 100, 90, 20, 600  # pixels: of the longest bar, where it begins, from bar to bar, in all
+_TOLD = 70  # characters beside a bar
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ def chart(title: str, curves: Sequence[Curve], *, across: str, up: str) -> str:
         axes.set_xlabel(across)
         axes.set_ylabel(up)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if len({value for curve in curves for value in curve.y}) == 1:  # nothing to tell apart: no axis of trifles
+            axes.set_ylim(curves[0].y[0] - 1, curves[0].y[0] + 1)
         axes.patch.set_alpha(0)
         axes.grid(color=_GREY, alpha=0.25, linewidth=0.5)
         axes.tick_params(colors=_GREY)
@@ -60,7 +62,7 @@ def chart(title: str, curves: Sequence[Curve], *, across: str, up: str) -> str:
         out = io.StringIO()
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     text = out.getvalue()
-    return _LONG_NUMBER.sub(r"\1", text[text.index("<svg") :])
+    return _QUOTED.sub(lambda found: _LONG_NUMBER.sub(r"\1", found[0]), text[text.index("<svg") :])
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,11 @@ def bar_chart(bars: Sequence[Bar]) -> str:
     most = max((bar.share for bar in bars), default=0) or 1
     lines: list[str] = []
     for index, bar in enumerate(bars):
-        foot, length = _ROW * index + 16, _BAR * bar.share / most
+        foot, length = _ROW * index + 15, _BAR * bar.share / most
         lines.append(
             f'<text x="4" y="{foot}">{escape(bar.name)}</text>'
-            f'<rect x="110" y="{foot - 10}" width="{length:.1f}" height="13" fill="{COLOURS[0]}"/>'
-            f'<text x="{length + 118:.1f}" y="{foot}">{bar.share:.1%}  {escape(bar.told[:_TOLD])}</text>'
+            f'<rect x="{_FROM}" y="{foot - 10}" width="{length:.1f}" height="12" fill="{COLOURS[0]}"/>'
+            f'<text x="{_FROM + length + 6:.1f}" y="{foot}">{bar.share:.1%}  {escape(bar.told[:_TOLD])}</text>'
         )
     high = _ROW * len(bars)
     return (

@@ -21,7 +21,7 @@ _ON_SEAT = ("#fff", "#000", "#fff", "#000")  # what can be read on each
 _GREY, _WARM, _BRIGHT, _LIGHT = "#888", "#d55e00", "#f0e442", "#fff"
 _ACROSS, _DOWN = 20, 17  # from cell to cell; rows of hexagons are nearer
 _CELL, _MARKER, _HOLE = 18, 10, 5  # widths of dots
-_EDGE, _TARGET = 21, 17
+_EDGE, _TARGET = 18, 15
 _LOWEST, _NARROWER, _LEAST = 17, 3, 8  # width of a stack's lowest rings, of the next ones, and no less
 _LEVELS = 5  # of heat
 _WIDEST = 440  # pixels
@@ -46,10 +46,11 @@ def board_svg(
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" fill="none" font-size="9" '
             'font-family="sans-serif" text-anchor="middle">',
             _cells(place),
-            *_heat(place, heat or {}),
             *_targets(place, sorted(targets)),
+            *_heat(place, heat or {}),
+            _way(place, last),
             *_pieces(place, on_cells(game)),
-            *_way(place, last),
+            _end(place, last),
             "</svg>",
         ]
     )
@@ -152,14 +153,16 @@ def _heights(place: Board, stacks: Mapping[int, str]) -> list[str]:
     return [f'<g fill="{colour}">{"".join(numbers)}</g>' for colour, numbers in sorted(shown.items())]
 
 
-def _way(place: Board, last: Sequence[int]) -> list[str]:
-    """The way of the last move, and a ring where it ended."""
+def _way(place: Board, last: Sequence[int]) -> str:
+    """The way of the last move."""
     way = "L".join("{} {}".format(*centre(place, cell)) for cell in last)
-    rings = [
-        '<circle cx="{}" cy="{}" r="9" stroke="{}" stroke-width="2"/>'.format(*centre(place, cell), _GREY)
-        for cell in last[-1:]
-    ]
-    return [_path(f"M{way}" if len(last) > 1 else "", _GREY, 2), *rings]
+    return _path(f"M{way}" if len(last) > 1 else "", _GREY, 2)
+
+
+def _end(place: Board, last: Sequence[int]) -> str:
+    """A ring where the last move ended."""
+    ring = '<circle cx="{}" cy="{}" r="9" stroke="{}" stroke-width="2"/>'
+    return "".join(ring.format(*centre(place, cell), _GREY) for cell in last[-1:])
 
 
 def _dots(place: Board, cells: Iterable[int]) -> str:

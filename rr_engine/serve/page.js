@@ -152,7 +152,9 @@ async function hint() {
     const told = await ask("evaluate", {positions: [position()], player: adviser});
     showChances(told.chances);
     hints = {};
-    for (const move of told.best) if (move.cells.length) hints[move.cells.at(-1)] = Math.min(1, (hints[move.cells.at(-1)] ?? 0) + move.share);
+    for (const move of told.best) if (move.cells.length) hints[move.cells.at(-1)] = (hints[move.cells.at(-1)] ?? 0) + move.share;
+    const most = Math.max(...Object.values(hints));
+    for (const cell in hints) hints[cell] /= most;
     element("hints").replaceChildren(...told.best.slice(0, 5).map(move => {
       const line = document.createElement("p");
       const value = move.value === null ? "" : `, wins ${Math.round(100 * move.value)} %`;

@@ -67,9 +67,10 @@ def of_games(vault: Vault, cards: Sequence[Card]) -> list[Highlight]:
     both = (typical.name, odd.name)
     theirs = [card for card in cards if any(name.startswith(card.sha256[:_SHARD_DIGITS]) for name in both)]
     games = {name: _of_record(name, record) for name, record in _named(vault, theirs) if name in both}
-    usual = f"{typical.decisions} decisions, ends by {typical.end}, as most of {len(rows)} games do"
+    half = typical.decisions // 2
+    usual = f"decision {half} of {typical.decisions}; ends by {typical.end}, as most of {len(rows)} games do"
     return [
-        _highlight("typical game", usual, typical.name, games[typical.name], typical.decisions),
+        _highlight("typical game", usual, typical.name, games[typical.name], half),
         _highlight("most surprising game", about, odd.name, games[odd.name], odd.lowest_at),
     ]
 
