@@ -40,7 +40,7 @@ def main() -> None:
         "graph": (f"{assets}/curriculum?view=lineage&lineageScope=upstream&lineageDepth=6", _BROAD, _as_it_is),
         "games_db": (f"{assets}/games_db{of_config}", _WIDE, _to_metadata("typical_game")),
         "elo": (f"{assets}/elo{of_config}", _WIDE, _to_metadata("ratings")),
-        "selfplay_plan": (f"{assets}/selfplay_plan", _WIDE, _to_metadata("charts")),
+        "selfplay_plan": (f"{assets}/selfplay_plan", _BROAD, _to_metadata("charts")),
         "leaderboard": (f"{asked.serve}/leaderboard", _WIDE, _as_it_is),
         "curves": (f"{asked.serve}/leaderboard", _WIDE, _open_section(asked.config)),
         "replay": (f"{asked.serve}/replay/{asked.config}/{asked.game}", _WIDE, _to_a_moment),
@@ -88,7 +88,8 @@ def _open_section(config: str) -> Callable[[Page], None]:
 
 
 def _to_a_moment(page: Page) -> None:
-    page.locator("#moments button").nth(1).click()
+    page.locator("#moments button").last.click()
+    page.keyboard.press("ArrowLeft")
 
 
 def _play_on(serve: str, config: str) -> Callable[[Page], None]:

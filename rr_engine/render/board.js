@@ -12,7 +12,7 @@ function boardSvg(place, tokens, marks = {}) {
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" fill="none" font-size="9" ` +
     `font-family="sans-serif" text-anchor="middle">` +
     cells(place) + edged(place, [...targets].sort((a, b) => a - b)) + heats(place, heat) +
-    way(place, last) + pieces(place, tokens) + end(place, last) + "</svg>";
+    lastWay(place, last) + pieces(place, tokens) + lastEnd(place, last) + "</svg>";
 }
 
 function path(line, colour, width, {fills = false, pale = "", dashes = ""} = {}) {
@@ -80,12 +80,12 @@ function heights(place, stacks) {
   return Object.entries(shown).map(([colour, all]) => all && `<g fill="${colour}">${all}</g>`).join("");
 }
 
-function way(place, last) {
+function lastWay(place, last) {
   const line = last.map(cell => place.centres[cell].join(" ")).join("L");
   return path(last.length > 1 ? `M${line}` : "", "#888", 2);
 }
 
-function end(place, last) {
+function lastEnd(place, last) {
   return last.slice(-1).map(cell => `<circle cx="${place.centres[cell][0]}" cy="${place.centres[cell][1]}" r="9" ` +
     `stroke="#888" stroke-width="2"/>`).join("");
 }

@@ -48,8 +48,9 @@ def chart(title: str, curves: Sequence[Curve], *, across: str, up: str) -> str:
         axes.set_xlabel(across)
         axes.set_ylabel(up)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if len({value for curve in curves for value in curve.y}) == 1:  # nothing to tell apart: no axis of trifles
-            axes.set_ylim(curves[0].y[0] - 1, curves[0].y[0] + 1)
+        if len(values := {value for curve in curves for value in curve.y}) == 1:  # no axis of trifles
+            [value] = values
+            axes.set_ylim(value - 1 if value else 0, value + 1)
         axes.patch.set_alpha(0)
         axes.grid(color=_GREY, alpha=0.25, linewidth=0.5)
         axes.tick_params(colors=_GREY)

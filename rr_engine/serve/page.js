@@ -1,6 +1,6 @@
 // The page to play on. It keeps the moves, in its address too; what they lead to and who plays what is asked of the server.
 
-const YOU = "you";
+const YOU = "you", LEAST = 0.01;  // share of a hint that is shown on the board
 const element = id => document.getElementById(id);
 const game = {config: "hex8_2p", players: [YOU, "heuristic"], moves: []};
 let world, stand, chosen = [], cursor = -1, hints = {}, paused = false, asked = 0;
@@ -152,13 +152,14 @@ async function hint() {
     const told = await ask("evaluate", {positions: [position()], player: adviser});
     showChances(told.chances);
     hints = {};
-    for (const move of told.best) if (move.cells.length) hints[move.cells.at(-1)] = (hints[move.cells.at(-1)] ?? 0) + move.share;
+    for (const move of told.best) if (move.cells.length && move.share >= LEAST) hints[move.cells.at(-1)] = (hints[move.cells.at(-1)] ?? 0) + move.share;
     const most = Math.max(...Object.values(hints));
     for (const cell in hints) hints[cell] /= most;
     element("hints").replaceChildren(...told.best.slice(0, 5).map(move => {
       const line = document.createElement("p");
       const value = move.value === null ? "" : `, wins ${Math.round(100 * move.value)} %`;
-      line.textContent = `${Math.round(100 * move.share)} %${value}: ${words(move)}  ${move.move}`;
+      const share = move.share < LEAST ? "under 1" : Math.round(100 * move.share);
+      line.textContent = `${share} %${value}: ${words(move)}  ${move.move}`;
       return line;
     }));
     draw();

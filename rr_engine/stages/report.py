@@ -109,12 +109,12 @@ def make_leaderboard(
 
 def _summary(row: Mapping[str, Any], metrics: Mapping[str, Any] | None, health: str) -> dict[str, Any]:
     """A config in one line."""
-    trend = None if metrics is None else metrics["elo_per_day"]
+    trend = None if metrics is None or metrics["champion"] is None else metrics["elo_per_day"]
     promoted = None if metrics is None or metrics["promoted"] is None else metrics["promoted"][:16].replace("T", " ")
     return {
         "config": row["config"],
         "strength": None if row["elo"] is None else f"{row['elo']:.0f} ({row['elo_low']:.0f} to {row['elo_high']:.0f})",
-        "trend": None if trend is None else f"{trend:+.0f} Elo a day",
+        "trend": None if trend is None else f"{trend:+,.0f} Elo a day",
         "last_promotion": promoted,
         "generation": None if row["generation"] < 0 else row["generation"],
         "share_of_the_plan": None if row["share"] is None else f"{row['share']:.1%}",
