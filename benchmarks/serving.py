@@ -85,7 +85,7 @@ async def _play(url: str, config: str, player: str, until: float, times: list[fl
             began = time.perf_counter()
             body = {"positions": [{"config": config, "moves": moves}], "player": player, "seed": seed}
             answer = await client.post("/move", json=body)
-            if answer.status_code == 422:  # the game is over
+            if answer.status_code == 409:  # the game is over
                 moves, seed = [], seed + 1
                 continue
             times.append(time.perf_counter() - began)

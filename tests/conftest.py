@@ -4,7 +4,12 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-_TOGETHER = ("tests/cluster/", "tests/pages/", "tests/engine/test_fuzz.py")  # what is made for them takes long
+_TOGETHER = (
+    "tests/cluster/",
+    "tests/pages/",
+    "tests/test_docs.py",
+    "tests/engine/test_fuzz.py",
+)  # what is made for them takes long
 _FIRST = ("tests/cluster/", "tests/graph/test_loop.py::test_every_config_turns")  # long; compiles all for all others
 
 

@@ -1,5 +1,6 @@
 """A loop of one's own: tiny settings, a vault in a temporary folder, an instance in memory."""
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -55,6 +56,12 @@ class Loop:
             resources=self._resources,
             raise_on_error=False,
         )
+
+
+def clean_shell(home: Path) -> dict[str, str]:
+    """The environment of a shell that knows nothing but a home, the vault inside it and tiny settings."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "PYTHONPATH") if name in os.environ}
+    return kept | {"DAGSTER_HOME": str(home), "RR_VAULT": str(home / "vault"), "RR_SETTINGS": str(TINY)}
 
 
 def log_of(loop: Loop, result: dg.ExecuteInProcessResult, asset: str) -> list[str]:

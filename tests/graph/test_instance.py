@@ -17,7 +17,7 @@ from benchmarks.served import DAGSTER, dagster_dev, let_rest
 from rr_assets import code_location, launcher
 from rr_assets.coordinator import TaggingRunCoordinator
 from rr_engine.vault import Vault
-from tests.graph.conftest import ROOT
+from tests.graph.conftest import ROOT, clean_shell
 
 
 def test_the_home_configures_what_it_should(home: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_run_whose_process_was_killed_is_noticed(home: Path) -> None:
         assert watch.supports_check_run_worker_health
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         process = subprocess.Popen(
-            [DAGSTER, *words], cwd=ROOT, env=_clean(home) | {"RR_SELFPLAY__GAMES": "100000"}, **quiet
+            [DAGSTER, *words], cwd=ROOT, env=clean_shell(home) | {"RR_SELFPLAY__GAMES": "100000"}, **quiet
         )
         try:
             run = _started(instance, deadline=time.monotonic() + 120)
@@ -153,7 +153,7 @@ def test_dagster_finds_its_home_without_being_told(home: Path, tmp_path: Path) -
 
 
 def test_what_waits_is_told_without_a_home_being_set(home: Path, tmp_path: Path) -> None:
-    clean = {name: value for name, value in _clean(home).items() if name != "DAGSTER_HOME"}
+    clean = {name: value for name, value in clean_shell(home).items() if name != "DAGSTER_HOME"}
     command = [DAGSTER.with_name("rr-status"), "--config", "hex8_2p"]
     (tmp_path / ".env").write_text(f"DAGSTER_HOME=${{DAGSTER_HOME:-{home}}}\n")  # as make writes it
     told = subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, check=True, timeout=60)
@@ -178,18 +178,8 @@ def test_a_config_that_is_none_stops_make_before_anything_starts(tmp_path: Path)
     assert "Traceback" not in done.stderr and "materialize" not in done.stdout
 
 
-def _clean(home: Path) -> dict[str, str]:
-    """The environment of a shell that knows nothing but the home and the vault inside it."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return kept | {
-        "DAGSTER_HOME": str(home),
-        "RR_VAULT": str(home / "vault"),
-        "RR_SETTINGS": str(ROOT / "tests/data/tiny.toml"),
-    }
-
-
 def _dagster(home: Path, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    env = _clean(home) | environ
+    env = clean_shell(home) | environ
     return subprocess.run(
         [DAGSTER, *words], cwd=ROOT, env=env, capture_output=True, text=True, check=False, timeout=240
     )
