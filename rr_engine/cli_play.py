@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _HELP = "a move as it is listed, or: list, hint, undo, board, quit"
 _LISTED = 60  # moves
+_PORT = 8017
 _HINTS = 5  # moves, the best ones
 
 
@@ -122,13 +123,16 @@ def _drawn(game: Game) -> str:
 
 
 def serve(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Where to listen.")] = 8017,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Where to listen; else at the port of serve.url, 8017.")
+    ] = None,
     host: Annotated[
         str, typer.Option(help="The address to listen at; others than this machine's let everybody in.")
     ] = "127.0.0.1",
 ) -> None:
     """A page to play on, and a move server: its questions are at /docs."""
     import socket
+    from urllib.parse import urlsplit
 
     import uvicorn
 
@@ -138,6 +142,7 @@ def serve(
     from rr_engine.vault import Vault
 
     settings = load()
+    port = port or urlsplit(settings.serve.url).port or _PORT
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

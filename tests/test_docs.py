@@ -53,8 +53,8 @@ SHORT = {
     "--hours 24": "--hours 0.1",
     '"hex8_2p", 400), ("square8_3p", 100)': '"hex8_2p", 4), ("square8_3p", 2)',
 }
-# Servers -> a page that each has.
-SERVERS = {"rr serve": "/boards", "rr serve --port 8017": "/boards", "make ui": "/server_info"}
+# Servers -> a page that each has; of `make ui` one of Dagster's, and one of `rr serve`.
+SERVERS = {"rr serve": ("/boards",), "rr serve --port 8017": ("/boards",), "make ui": ("/server_info", "/boards")}
 
 _CLUSTER = "needs the servers of a cluster"
 _MINUTES = "takes minutes"
@@ -131,7 +131,7 @@ NOT_RUN = {
         "test_commands_exist_with_these_options",
     ),
     "ssh -L": (_ELSEWHERE, None),
-    "ssh -L 3000:127.0.0.1:3000": (_ELSEWHERE, None),
+    "ssh -L 3000:127.0.0.1:3000 -L 8017:127.0.0.1:8017": (_ELSEWHERE, None),
     "rsync --no-links": (_ELSEWHERE, None),
     "apt-get install postgresql redis-server": (_OTHERS, None),
     "apt-get install chromium": (_OTHERS, None),
@@ -249,16 +249,17 @@ def _run(command: str, folder: Path, **environ: str) -> subprocess.CompletedProc
 
 
 @contextmanager
-def _served(command: str, folder: Path) -> Iterator[str]:
-    """Its address while it runs; it ends, with all it started, on Ctrl-C."""
-    port = free_port()
+def _served(command: str, folder: Path) -> Iterator[tuple[str, str]]:
+    """Its address while it runs, and that of the `rr serve` which `make ui` starts beside; all end on Ctrl-C."""
+    ports = free_port(), free_port()
     if command.startswith("rr serve"):
-        command = f"{command.partition(' --port')[0]} --port {port}"
+        command = f"{command.partition(' --port')[0]} --port {ports[0]}"
     let_rest(Vault.open(str(folder / "data")))
-    environ = _environ(folder) | {"DAGSTER_CLI_DEV_PORT": str(port)}
+    urls = tuple(f"http://127.0.0.1:{port}" for port in ports)
+    environ = _environ(folder) | {"DAGSTER_CLI_DEV_PORT": str(ports[0]), "RR_SERVE__URL": urls[1]}
     server = subprocess.Popen(["bash", "-c", command], cwd=folder, env=environ, start_new_session=True)
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield urls[0], urls[1]
         started = psutil.Process(server.pid).children(recursive=True)
         os.killpg(server.pid, signal.SIGINT)
         server.wait(60)
@@ -277,8 +278,9 @@ def test_a_command_works(
     for shown in commands:
         command = _replaced(_replaced(shown, SHORT), filled)
         if shown in SERVERS:
-            with _served(command, project) as url:
-                until_it_answers(url + SERVERS[shown])
+            with _served(command, project) as urls:
+                for url, page in zip(urls, SERVERS[shown], strict=False):
+                    until_it_answers(url + page)
         elif shown.startswith("curl "):
             _curl(command, project)
         else:
