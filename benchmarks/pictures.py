@@ -13,10 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
-_WIDE, _BROAD, _PHONE = ({"width": w, "height": h} for w, h in ((1200, 780), (1900, 640), (390, 844)))
+_WIDE, _BROAD, _PHONE = (ViewportSize(width=w, height=h) for w, h in ((1200, 780), (1900, 640), (390, 844)))
 _SETTLED_MS = 2500  # a page loads what it shows bit by bit
 _MOST_BYTES = 200_000
 _HALF_THE_MOVES = """() => {
@@ -36,7 +36,7 @@ def main() -> None:
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     assets, of_config = f"{asked.dagster}/assets", f"?view=partitions&partition={asked.config}"
-    seen: dict[str, tuple[str, dict[str, int], Callable[[Page], None]]] = {
+    seen: dict[str, tuple[str, ViewportSize, Callable[[Page], None]]] = {
         "graph": (f"{assets}/curriculum?view=lineage&lineageScope=upstream&lineageDepth=6", _BROAD, _as_it_is),
         "games_db": (f"{assets}/games_db{of_config}", _WIDE, _to_metadata("typical_game")),
         "elo": (f"{assets}/elo{of_config}", _WIDE, _to_metadata("ratings")),
@@ -50,7 +50,7 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name, (url, size, prepare) in seen.items():
-            page = browser.new_context(viewport=size).new_page()  # type: ignore[arg-type]
+            page = browser.new_context(viewport=size).new_page()
             page.goto(url)
             page.wait_for_timeout(_SETTLED_MS)
             prepare(page)
