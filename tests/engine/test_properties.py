@@ -120,7 +120,7 @@ def test_a_text_gives_the_same_decision_back(key: str, chosen: dict[str, int], s
 def test_a_stored_trace_restores_the_game(key: str, chosen: dict[str, int], seed: int, style: Style | None):
     game = play_out(Game(key, pie=chosen.get("pie")), random.Random(seed), style)
     record = json.loads(json.dumps(trace.record_of_game(game, name="stored", seed=seed)))
-    assert trace.replay(record) == trace.Replay("stored", len(game.moves_played), "")
+    assert trace.replay(record) == trace.Replay("stored", len(game.moves_played), "", tuple(game.moves_played))
     again = Game(key, pie=bool(record["swap"]))
     again.play_all(record["m"].split())
     assert again.state.tobytes() == game.state.tobytes()
