@@ -7,6 +7,7 @@ from typing import Any
 import dagster as dg
 
 from rr_engine.settings import Settings
+from rr_engine.stages import curves
 from rr_engine.stages.highlights import Highlight
 from rr_engine.vault import Card
 
@@ -85,11 +86,17 @@ def of_highlights(highlights: Sequence[Highlight], config: str, settings: Settin
     return found
 
 
-def of_charts(svgs: Sequence[str], path: str, settings: Settings) -> dict[str, dg.MetadataValue[Any]]:
-    """Charts, which `rr serve` has at `path`, beside each other; nothing where there is none."""
-    served = [f"{settings.serve.url}/{path}/{number}" for number in range(len(svgs))]
-    sources = served if settings.serve.url else map(_inline, svgs)
-    return {"charts": dg.MetadataValue.md(" ".join(f"![chart]({source})" for source in sources))} if svgs else {}
+def of_charts(path: str, count: int, settings: Settings) -> dict[str, dg.MetadataValue[Any]]:
+    """Charts that `rr serve` draws at `path`, beside each other; nothing where nobody says where it is."""
+    if not settings.serve.url:
+        return {}
+    charts = " ".join(f"![chart]({settings.serve.url}/{path}/{number})" for number in range(count))
+    return {"charts": dg.MetadataValue.md(charts)}
+
+
+def of_curves(of: str, config: str, settings: Settings) -> dict[str, dg.MetadataValue[Any]]:
+    """The curves of a config that the asset `of` adds points to."""
+    return of_charts(f"curves/{config}/{of}", len(curves.STAGES[of]), settings)
 
 
 def of_page(path: str, file: str, settings: Settings) -> dict[str, dg.MetadataValue[Any]]:

@@ -103,7 +103,7 @@ def report(
 
     from rr_engine.boards import CONFIGS, Config
     from rr_engine.settings import load
-    from rr_engine.stages.report import metrics_of, report_page
+    from rr_engine.stages.report import metrics_of, report_page, with_all_curves
     from rr_engine.vault import Vault
 
     settings, now = load(), datetime.now(UTC)
@@ -116,5 +116,6 @@ def report(
         return
     with watching(quiet=quiet) as watch:
         page, _ = report_page(vault, settings, now, watch=watch)
+        page = with_all_curves(vault, page)
     out.write_text(page, encoding="utf-8")
     typer.echo(f"open {out.resolve().as_uri()}")

@@ -12,7 +12,7 @@ from rr_assets.partitions import CONFIG_PARTITIONS
 from rr_assets.resources import SettingsResource, VaultResource
 from rr_engine import progress
 from rr_engine.boards import Config
-from rr_engine.stages import curves, dataset
+from rr_engine.stages import dataset
 from rr_engine.training.window import SCHEMA_VERSION
 from rr_engine.vault import Card
 
@@ -38,7 +38,7 @@ def npz_dataset(
     opened, watch = vault.open(loaded), progress.logged(context.log.info)
     with progress.compiling(watch, config.board_name):
         made = dataset.make_dataset(opened, config, loaded, training=training, watch=watch)
-    charts = metadata.of_charts(*curves.draw(opened, config, "npz_dataset"), loaded)
+    charts = metadata.of_curves("npz_dataset", config.key, loaded)
     return dg.MaterializeResult(
         metadata={**metadata.of_facts(made.facts), **charts, **metadata.of_card(made.card)},
         data_version=dg.DataVersion(made.card.sha256),

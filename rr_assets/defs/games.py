@@ -10,7 +10,7 @@ from rr_assets.resources import SettingsResource, VaultResource
 from rr_engine import progress
 from rr_engine.boards import Config
 from rr_engine.records.shard import SCHEMA_VERSION
-from rr_engine.stages import curves, fleet, games, highlights
+from rr_engine.stages import fleet, games, highlights
 
 
 @dg.asset(
@@ -39,7 +39,7 @@ def games_db(
             "dagster/row_count": made.facts["games"],
             "endings": metadata.table(games.endings(opened, made.cards)),
             **metadata.of_highlights(highlights.of_games(opened, made.cards), config.key, loaded),
-            **metadata.of_charts(*curves.draw(opened, config, "games_db"), loaded),
+            **metadata.of_curves("games_db", config.key, loaded),
             "shards": [card.sha256 for card in made.cards],
         },
         data_version=dg.DataVersion(made.version),

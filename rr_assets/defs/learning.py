@@ -9,7 +9,7 @@ from rr_assets.resources import SettingsResource, VaultResource
 from rr_engine import progress
 from rr_engine.boards import Config
 from rr_engine.nn.features import FEATURE_VERSION
-from rr_engine.stages import candidate, curves
+from rr_engine.stages import candidate
 
 
 @dg.asset(
@@ -36,7 +36,7 @@ def checkpoint(
         on_epoch=lambda epoch: context.log.info(str(epoch)),
         on_progress=lambda stand: lines.offer(stand, stand.share),
     )
-    charts = metadata.of_charts(*curves.draw(opened, config, "checkpoint"), loaded)
+    charts = metadata.of_curves("checkpoint", config.key, loaded)
     return dg.MaterializeResult(
         metadata={**metadata.of_facts(made.facts), **charts, **metadata.of_card(made.card)},
         data_version=dg.DataVersion(made.card.sha256),

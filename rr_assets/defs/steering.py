@@ -83,7 +83,7 @@ def selfplay_plan(
     return dg.MaterializeResult(
         metadata={
             "plan": metadata.table([row.facts() for row in planned.rows]),
-            **metadata.of_charts(report.budget_charts(planned.card), f"plan/{planned.card.sha256}", loaded),
+            **metadata.of_charts(f"plan/{planned.card.sha256}", 1, loaded),
             **metadata.of_facts({f"share_{row.config}": row.share for row in planned.rows}),
             **metadata.of_card(planned.card),
         },

@@ -9,7 +9,7 @@ from rr_assets.resources import AlertResource, SettingsResource, VaultResource
 from rr_engine import progress
 from rr_engine.arena.regression import Level
 from rr_engine.boards import Config
-from rr_engine.stages import crown, curves, highlights, rating
+from rr_engine.stages import crown, highlights, rating
 
 
 @dg.asset(
@@ -39,7 +39,7 @@ def elo(
             "ratings": metadata.table(rated.ratings, but=("digest",)),
             "matches": metadata.table(rated.summary),
             **metadata.of_highlights(highlights.of_matches(opened, config, rated.matches_card), config.key, loaded),
-            **metadata.of_charts(*curves.draw(opened, config, "elo"), loaded),
+            **metadata.of_curves("elo", config.key, loaded),
             "ratings_sha256": rated.ratings_card.sha256,
             **metadata.of_card(rated.matches_card),
         },

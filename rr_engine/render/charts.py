@@ -66,6 +66,14 @@ def chart(title: str, curves: Sequence[Curve], *, across: str, up: str) -> str:
     return _QUOTED.sub(lambda found: _LONG_NUMBER.sub(r"\1", found[0]), text[text.index("<svg") :])
 
 
+def notice(text: str) -> str:
+    """An SVG that says something in place of a chart."""
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" width="331" height="40" viewBox="0 0 331 40" font-family="sans-serif" '
+        f'font-size="12" fill="{_GREY}"><text x="8" y="24">{escape(text)}</text></svg>'
+    )
+
+
 @dataclass(frozen=True)
 class Bar:
     """A share of a whole, what of, and a word on it."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -14,9 +15,12 @@ Rows = Sequence[Mapping[str, Any]]
 _STYLE = """
 body { max-width: 100rem; } td, th { vertical-align: top; }
 .wide { overflow-x: auto; } .charts { display: flex; flex-wrap: wrap; gap: 1rem; }
-.charts svg { max-width: 100%; height: auto; }
+.charts svg, .charts img { max-width: 100%; height: auto; }
 details { margin: .6rem 0; } summary { cursor: pointer; font-weight: 600; }
 """
+
+
+_CURVES = re.compile(r"<!--curves (\w+)-->")
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,6 @@ class Section:
     """What is shown of one config below the table."""
 
     config: str
-    charts: Sequence[str]  # SVG
     numbers: Rows
 
 
@@ -47,8 +50,13 @@ def leaderboard_page(
 
 
 def _section(section: Section) -> str:
-    told = f"{_charts(section.charts)}{_table(section.numbers)}"
+    told = f"<!--curves {section.config}-->{_table(section.numbers)}"
     return f"<details id={section.config}><summary>{escape(section.config)}</summary>{told}</details>"
+
+
+def with_curves(page: str, curves_of: Callable[[str], Sequence[str]]) -> str:
+    """A page with the curves of each config, as HTML, in their places."""
+    return _CURVES.sub(lambda place: _charts(curves_of(place[1])), page)
 
 
 def _charts(charts: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path
 from fastapi.responses import HTMLResponse, Response
 
 from rr_engine.boards import Config
+from rr_engine.render.leaderboard import with_curves
 from rr_engine.render.replay import replay_page
 from rr_engine.serve.questions import Key
 from rr_engine.stages import curves
@@ -17,6 +18,12 @@ from rr_engine.vault import Vault
 
 _Name = Annotated[str, Path(max_length=128)]
 _Number = Annotated[int, Path(ge=0, le=100_000)]
+
+
+def _linked(config: str) -> list[str]:
+    """Curves that are drawn when they are looked at."""
+    places = [f"curves/{config}/{of}/{number}" for of, makers in curves.STAGES.items() for number in range(len(makers))]
+    return [f'<img loading="lazy" alt="curve" width="331" height="180" src="{place}">' for place in places]
 
 
 class _Svg(Response):
@@ -37,10 +44,10 @@ def to_look_at(vault: Vault) -> APIRouter:
         """A picture of a stored game, before decision `at`."""
         return picture(find_game(vault, Config.parse(config), name), at)
 
-    @router.get("/curves/{config}/{sha256}/{number}", response_class=_Svg)
-    def curve(config: Key, sha256: _Name, number: _Number) -> str:
-        """A curve of a config, as the page of an asset tells it."""
-        return curves.find(vault, Config.parse(config), sha256, number)
+    @router.get("/curves/{config}/{of}/{number}", response_class=_Svg)
+    def curve(config: Key, of: _Name, number: _Number) -> str:
+        """A curve of a config as it is now, by the asset that adds points to it."""
+        return curves.draw(vault, Config.parse(config), of, number)
 
     @router.get("/plan/{sha256}/0", response_class=_Svg)
     def budgets(sha256: _Name) -> str:
@@ -49,7 +56,7 @@ def to_look_at(vault: Vault) -> APIRouter:
 
     @router.get("/leaderboard", response_class=HTMLResponse)
     def leaderboard() -> str:
-        """All configs on one page, as the newest plan left it."""
-        return newest_page(vault)
+        """All configs on one page, as the newest plan left it, with curves as they are now."""
+        return with_curves(newest_page(vault), _linked)
 
     return router

@@ -1,68 +1,31 @@
-"""Curves of a config: drawn by the stage that adds a point to them, and kept, so that pages only put them together."""
+"""Curves of a config, drawn from what its stages have left when somebody looks: a picture takes half a second."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from rr_engine.boards import Config
 from rr_engine.errors import DataError, shown
 from rr_engine.players.stored import KIND as CHECKPOINT_KIND
-from rr_engine.reading import parse_json
-from rr_engine.render.charts import Curve, chart
+from rr_engine.render.charts import Curve, chart, notice
 from rr_engine.selfplay.curriculum import ANCHORS
 from rr_engine.stages import dataset, evaluations, games
 from rr_engine.stages.rating import SEARCH_ANCHOR
-from rr_engine.vault import Card, Vault
-
-KIND = "curves"
-SCHEMA_VERSION = 1
+from rr_engine.vault import Vault
 
 
-def draw(vault: Vault, config: Config, of: str) -> tuple[list[str], str]:
-    """Draw the curves that `of`, one of `STAGES`, adds points to, and keep them; none before the second point.
-
-    Returns the SVGs and where `rr serve` has them, a number behind it.
-    """
-    drawn = [svg for svg in (make(vault, config) for make in STAGES[of]) if svg]
-    if not drawn:
-        return [], ""
-    card = vault.put(
-        KIND,
-        config.key,
-        json.dumps(drawn).encode(),
-        suffix=".json",
-        producer=of,
-        rows=len(drawn),
-        schema_version=SCHEMA_VERSION,
-        facts={"of": of},
-    )
-    vault.index(KIND, config.key)
-    return drawn, f"curves/{config.key}/{card.sha256}"
-
-
-def find(vault: Vault, config: Config, sha256: str, number: int) -> str:
-    """A curve that was kept; raises DataError where there is none."""
-    kept = [card for card in vault.cards(KIND, config.key) if card.sha256 == sha256]
-    if not kept or not 0 <= number < kept[0].rows:
-        raise DataError(f"no curve {shown(sha256)}, {number} of {config.key} is kept: pages tell which there are")
-    return _read(vault, kept[0])[number]
+def draw(vault: Vault, config: Config, of: str, number: int) -> str:
+    """SVG of a curve that the stage `of` adds points to; raises DataError for one that is not in `STAGES`."""
+    if of not in STAGES or not 0 <= number < len(STAGES[of]):
+        there = ", ".join(f"{name} {at}" for name, makers in STAGES.items() for at in range(len(makers)))
+        raise DataError(f"no curve {shown(of)} {number}: curves are {there}")
+    return STAGES[of][number](vault, config) or notice("no curve before its second point")
 
 
 def drawn(vault: Vault, config: Config) -> list[str]:
-    """The newest curves of a config, in the order of its loop."""
-    newest = newest_of_each(vault, config)
-    return [svg for of in STAGES if of in newest for svg in _read(vault, newest[of])]
-
-
-def newest_of_each(vault: Vault, config: Config) -> dict[str, Card]:
-    """The cards of the newest curves, by the stage that drew them."""
-    return {card.facts["of"]: card for card in vault.cards(KIND, config.key) if card.schema_version == SCHEMA_VERSION}
-
-
-def _read(vault: Vault, card: Card) -> list[str]:
-    return [str(svg) for svg in parse_json(vault.get(card).decode())]
+    """SVGs of all curves that have two points, in the order of the loop."""
+    return [svg for makers in STAGES.values() for make in makers if (svg := make(vault, config))]
 
 
 def _games(vault: Vault, config: Config) -> str:

@@ -14,7 +14,7 @@ from rr_engine.players.stored import KIND as CHECKPOINT_KIND
 from rr_engine.players.stored import champion_of
 from rr_engine.progress import UNWATCHED, Task, Watch
 from rr_engine.render.charts import Bar, Curve, bar_chart, chart
-from rr_engine.render.leaderboard import Rows, Section, leaderboard_page
+from rr_engine.render.leaderboard import Rows, Section, leaderboard_page, with_curves
 from rr_engine.settings import Settings
 from rr_engine.stages import curves, dataset, evaluations, fleet, games
 from rr_engine.stages.dataset import hours_since
@@ -34,25 +34,32 @@ def report_page(
     workers: Rows = (),
     watch: Watch = UNWATCHED,
 ) -> tuple[str, list[dict[str, Any]]]:
-    """The page of all configs and its table; `waits` has a row per config and asset, `workers` one each, if known."""
+    """The page of all configs, its curves left out, and its table.
+
+    `waits` has a row per config and asset, `workers` one each, if known.
+    """
     rows = fleet.standings(vault, now)
     summaries, sections = [], []
     for row in watch(Task("configs", len(rows))).each(rows):
         config = Config.parse(row["config"])
         try:
             metrics = metrics_of(vault, config, now)
-            charts = curves.drawn(vault, config)
         except (VaultError, DataError) as error:
             summaries.append(_summary(row, None, f"cannot be read: {error}"))
             continue
         summaries.append(_summary(row, metrics, health_of(metrics, settings)))
-        sections.append(Section(config.key, charts, _told(metrics)))
+        sections.append(Section(config.key, _told(metrics)))
     plan = fleet.newest_plan_card(vault)
     fleet_charts = [*(budget_charts(plan) if plan else []), *_gpu_charts(vault)]
     page = leaderboard_page(
         summaries, sections, waits, workers, charts=fleet_charts, made_at=now.isoformat(timespec="seconds")
     )
     return page, rows
+
+
+def with_all_curves(vault: Vault, page: str) -> str:
+    """A page with the curves of all configs drawn into it; takes up to some seconds a config."""
+    return with_curves(page, lambda key: curves.drawn(vault, Config.parse(key)))
 
 
 def budget_charts(plan: Card) -> list[str]:

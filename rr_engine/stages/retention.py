@@ -14,7 +14,7 @@ from rr_engine.boards import CONFIGS, Config
 from rr_engine.players.stored import KIND as CHECKPOINT_KIND
 from rr_engine.progress import UNWATCHED, Task, Watch
 from rr_engine.settings import RetentionSettings
-from rr_engine.stages import curves, dataset
+from rr_engine.stages import dataset
 from rr_engine.stages.candidate import STATE_KIND
 from rr_engine.stages.fleet import ALL, BOARD_KIND, PLAN_KIND
 from rr_engine.vault import Card, Vault
@@ -30,7 +30,6 @@ def removable(vault: Vault, settings: RetentionSettings, now: datetime, *, watch
     for kind, kept in ((PLAN_KIND, settings.plans), (BOARD_KIND, settings.pages)):
         found += sweep.superseded(_all_but_newest(vault.cards(kind, ALL), kept), f"not among the newest {kept}")
     for config in count.each(CONFIGS):
-        found += sweep.superseded(_old_curves(vault, config), "newer curves show the same and more")
         found += sweep.superseded(_idle_states(vault, config), "no training goes on from it")
         why = f"its bytes: it is not among the newest {settings.datasets} of {config.key}, and its card stays"
         found += sweep.retired(_old_datasets(vault, config, settings.datasets, before), why)
@@ -57,15 +56,6 @@ def _all_but_newest(cards: list[Card], kept: int) -> list[Card]:
     for card in cards:
         by_schema[card.schema_version].append(card)
     return [card for same in by_schema.values() for card in same[:-kept]]
-
-
-def _old_curves(vault: Vault, config: Config) -> list[Card]:
-    newest = {card.sha256 for card in curves.newest_of_each(vault, config).values()}
-    return [
-        card
-        for card in vault.cards(curves.KIND, config.key)
-        if card.schema_version == curves.SCHEMA_VERSION and card.sha256 not in newest
-    ]
 
 
 def _idle_states(vault: Vault, config: Config) -> list[Card]:

@@ -31,7 +31,7 @@ OPERATIONS = (
     ("GET", "/boards"),
     ("GET", "/replay/{config}/{name}"),
     ("GET", "/board/{config}/{name}/{at}"),
-    ("GET", "/curves/{config}/{sha256}/{number}"),
+    ("GET", "/curves/{config}/{of}/{number}"),
     ("GET", "/plan/{sha256}/0"),
     ("GET", "/leaderboard"),
 )

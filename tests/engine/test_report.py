@@ -3,7 +3,6 @@
 import gzip
 import json
 import xml.etree.ElementTree as ElementTree
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,8 +12,8 @@ from rr_engine.boards import CONFIGS, Config
 from rr_engine.cli import app
 from rr_engine.errors import DataError
 from rr_engine.render.charts import Curve, chart
-from rr_engine.settings import RetentionSettings, Settings
-from rr_engine.stages import curves, retention
+from rr_engine.settings import Settings
+from rr_engine.stages import curves
 from rr_engine.stages.fleet import plan_fleet
 from rr_engine.stages.report import (
     find_budget_chart,
@@ -23,6 +22,7 @@ from rr_engine.stages.report import (
     metrics_of,
     newest_page,
     report_page,
+    with_all_curves,
 )
 from rr_engine.vault import Vault
 from tests.engine.vaults import put
@@ -94,8 +94,8 @@ def test_before_anything_there_are_no_numbers(local: Vault) -> None:
     assert {metrics[name] for name in NUMBERS} == {None}
     assert (metrics["games"], metrics["lost_games"], metrics["wins"]) == (0, 0, {})
     assert health_of(metrics, Settings()) == "no games; no champion"
-    assert all(curves.draw(local, HEX, name) == ([], "") for name in curves.STAGES)
-    assert local.cards(curves.KIND, HEX.key) == []
+    assert curves.drawn(local, HEX) == []
+    assert "no curve before its second point" in curves.draw(local, HEX, "elo", 0)
 
 
 def test_the_numbers_are_those_of_the_cards(local: Vault) -> None:
@@ -125,15 +125,13 @@ def test_old_and_bad_data_are_told(local: Vault) -> None:
 
 def test_curves_are_pictures_with_the_names_of_what_they_show(local: Vault) -> None:
     turned(local, 2)
-    (ratings, wins), _ = curves.draw(local, HEX, "elo")
-    [losses], _ = curves.draw(local, HEX, "checkpoint")
-    (age, lag), place = curves.draw(local, HEX, "npz_dataset")
-    _, config, sha256 = place.split("/")
-    assert config == HEX.key
-    assert [curves.find(local, HEX, sha256, number) for number in (0, 1)] == [age, lag]
-    for wrong in ((sha256, 2), ("f" * 64, 0)):
-        with pytest.raises(DataError, match="no curve"):
-            curves.find(local, HEX, *wrong)
+    ratings, wins, losses, age, lag = (
+        curves.draw(local, HEX, of, number)
+        for of, number in (("elo", 0), ("elo", 1), ("checkpoint", 0), ("npz_dataset", 0), ("npz_dataset", 1))
+    )
+    for of, number in (("elo", 2), ("nothing", 0)):
+        with pytest.raises(DataError, match="curves are games_db 0, npz_dataset 0, npz_dataset 1, checkpoint 0, elo 0"):
+            curves.draw(local, HEX, of, number)
     for picture, words in (
         (ratings, ("generation", "Elo")),
         (wins, ("random", "greedy", "heuristic", "share")),
@@ -150,28 +148,15 @@ def test_curves_are_pictures_with_the_names_of_what_they_show(local: Vault) -> N
 
 def test_the_page_has_a_line_for_every_config_and_needs_nothing_else(local: Vault) -> None:
     turned(local, 2)
-    drawn = [svg for name in ("elo", "checkpoint") for svg in curves.draw(local, HEX, name)[0]]
     page, rows = report_page(local, Settings(), soon(), waits=[{"config": "<b>", "waits_for": None}])
     assert [row["config"] for row in rows] == [config.key for config in CONFIGS]
     assert all(f"<td>{config.key}</td>" in page for config in CONFIGS)
     assert "&lt;b&gt;" in page and "<b>" not in page
-    assert page.count("<svg") == len(drawn) == 3
+    assert page.count("<svg") == 0
+    whole = with_all_curves(local, page)
+    assert whole.count("<svg") == len(curves.drawn(local, HEX)) == 6
+    assert all(svg in whole for svg in curves.drawn(local, HEX))
     assert "<script" not in page and 'src="' not in page
-
-
-def test_of_curves_the_newest_of_each_stage_are_shown(local: Vault) -> None:
-    turned(local, 2)
-    older, _ = curves.draw(local, HEX, "checkpoint")
-    ratings, _ = curves.draw(local, HEX, "elo")
-    turned(local, 1)
-    newer, _ = curves.draw(local, HEX, "checkpoint")
-    assert newer != older
-    assert curves.drawn(local, HEX) == [*newer, *ratings]
-    removed = retention.removable(local, replace(RetentionSettings(), grace_hours=0.0), soon())
-    gone = {name for removal in removed for name in removal.files}
-    first, *others = (card.sha256 for card in local.cards(curves.KIND, HEX.key))
-    assert any(first in name for name in gone)
-    assert len(others) == 2 and not any(sha256 in name for sha256 in others for name in gone)
 
 
 def test_shares_are_bars_with_their_reasons(local: Vault) -> None:

@@ -150,8 +150,10 @@ def test_the_leaderboard_has_every_config_and_opens_each(window: Page, served: s
     rows = window.locator("table").first.locator("tbody tr")
     assert rows.evaluate_all("rows => rows.map(row => row.cells[0].textContent)") == [c.key for c in CONFIGS]
     window.locator(f"#{HEX.key} summary").click()
-    expect(window.locator(f"#{HEX.key} svg").first).to_be_visible()
-    assert window.locator(f"#{HEX.key} svg").count() >= 4
+    curves = window.locator(f"#{HEX.key} img")
+    expect(curves).to_have_count(6)
+    window.wait_for_function("key => [...document.querySelectorAll(`#${key} img`)].every(i => i.complete)", arg=HEX.key)
+    assert curves.evaluate_all("all => all.map(one => one.naturalWidth > 300)") == [True] * 6
     expect(window.locator(f"#{HEX.key}")).to_contain_text("won against heuristic")
 
 
