@@ -140,7 +140,7 @@ NOT_RUN = {
 # Snippets not run here, by their page -> the test that runs them.
 SNIPPETS_ELSEWHERE = {"docs/protocol.md": "test_the_documented_example_plays_whole_games"}
 # Languages of fenced blocks that are neither -> the test that looks at them, if their texts can be wrong.
-OTHER_LANGUAGES = {"mermaid": None, "sql": "test_a_question_of_the_docs_is_answered_in_the_columns_shown", "text": None}
+OTHER_LANGUAGES = {"sql": "test_a_question_of_the_docs_is_answered_in_the_columns_shown", "text": None}
 # Indented blocks that are none to type, by their first lines.
 OTHER_BLOCKS = {
     "S0:0,9:10;M3:1,5:0;C7:1;H5,5;E0,0;T0,1;Fmove;P0;A-;R0;L-",

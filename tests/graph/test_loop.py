@@ -123,8 +123,10 @@ def test_games_are_shown_where_they_were_made(loop: Loop, monkeypatch: pytest.Mo
         ]
         metadata = event.materialization.metadata
         for title in titles:
+            assert "](data:image/svg+xml;base64," in metadata[f"{title}_kept"].value
             text = metadata[title].value
-            assert "](data:image/svg+xml;base64," in text
+            assert "](http://127.0.0.1:8017/board/hex8_2p/" in text and "](http://127.0.0.1:8017/replay/" in text
+            assert len(text) < 1000, "Dagster would hide it"
             page = tmp_path / f"{title}.html"
             words = shlex.split(text.partition("`")[2].partition("`")[0])
             told = CliRunner().invoke(app, [*words[1:], "--out", str(page)])
