@@ -65,5 +65,5 @@ def test_cluster_listens_on_loopback_alone(cluster: Running) -> None:
         if link.status == psutil.CONN_LISTEN and link.pid in children
     }
     own = cluster.trial.addresses
-    assert {own.database, own.broker, own.store, own.code, own.pages} <= {port for _, port in heard}
+    assert {own.database, own.broker, own.store, own.code, own.pages, own.play} <= {port for _, port in heard}
     assert {ip.removeprefix("::ffff:") for ip, _ in heard} <= {"127.0.0.1", "::1"}
