@@ -27,7 +27,7 @@ from rr_engine.records import trace
 from rr_engine.vault import Vault
 from tests import documented
 from tests.documented import LANGUAGES, LINKS, NO_COMMANDS, PAGES, PARTS, ROOT, SNIPPETS
-from tests.engine.servers import serving
+from tests.engine.servers import hears_ctrl_c, serving
 from tests.graph.conftest import HEX, clean_shell
 from tests.test_commands import APPS
 
@@ -257,7 +257,9 @@ def _served(command: str, folder: Path) -> Iterator[tuple[str, str]]:
     let_rest(Vault.open(str(folder / "data")))
     urls = tuple(f"http://127.0.0.1:{port}" for port in ports)
     environ = _environ(folder) | {"DAGSTER_CLI_DEV_PORT": str(ports[0]), "RR_SERVE__URL": urls[1]}
-    server = subprocess.Popen(["bash", "-c", command], cwd=folder, env=environ, start_new_session=True)
+    server = subprocess.Popen(
+        ["bash", "-c", command], cwd=folder, env=environ, start_new_session=True, preexec_fn=hears_ctrl_c
+    )
     try:
         yield urls[0], urls[1]
         started = psutil.Process(server.pid).children(recursive=True)

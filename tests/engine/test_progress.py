@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from rr_engine import cli, progress
 from rr_engine.progress import BYTES, Count, Lines, Task, compiling, left, logged, share_of, span, told_of, typed
+from tests.engine.servers import hears_ctrl_c
 
 GAMES = Task("games", 400, rate="decisions")
 FILES = Task(BYTES, 5_300_000_000, rate=BYTES)
@@ -151,8 +152,9 @@ def on_a_terminal(*words):
     ours, theirs = pty.openpty()
     code = "from rr_engine import cli; cli.main()"
     process = subprocess.Popen(
-        [sys.executable, "-c", code, *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs
-    )
+        [sys.executable, "-c", code, *words],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs, preexec_fn=hears_ctrl_c,
+    )  # fmt: skip
     os.close(theirs)
     return process, ours
 
