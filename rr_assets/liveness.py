@@ -102,9 +102,9 @@ def _told_of(run: dg.DagsterRun, workers: Sequence[Node] | None) -> str:
     return f"{told}: {why}" if why else told
 
 
-def nodes_table(instance: dg.DagsterInstance) -> list[dict[str, Any]]:
-    """A row per worker of a cluster; empty where runs go to no workers, or none answers."""
-    return [_node_row(node) for node in workers_of(instance.run_launcher) or ()]
+def nodes_table(workers: Sequence[Node] | None) -> list[dict[str, Any]]:
+    """A row per worker that answered; empty where runs go to no workers, or none answered."""
+    return [_node_row(node) for node in workers or ()]
 
 
 def _node_row(node: Node) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def status(config: ConfigKeys = None, as_json: AsJson = False, quiet: Quiet = Fa
     loaded = load()
     with dg.DagsterInstance.get() as instance, watching(quiet=quiet) as watch:
         rows = table(instance, Vault.open(settings=loaded.vault).snapshot(), loaded, configs, watch)
-        workers = nodes_table(instance)
+        workers = nodes_table(workers_of(instance.run_launcher))
         in_cluster = isinstance(instance.run_launcher, KnowsNodes)
     print_table([*rows, *workers] if as_json else rows, as_json=as_json, right=False)
     if in_cluster and not as_json:

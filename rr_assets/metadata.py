@@ -86,17 +86,17 @@ def of_highlights(highlights: Sequence[Highlight], config: str, settings: Settin
     return found
 
 
-def of_charts(path: str, count: int, settings: Settings) -> dict[str, dg.MetadataValue[Any]]:
-    """Charts that `rr serve` draws at `path`, beside each other; nothing where nobody says where it is."""
+def of_charts(places: Sequence[str], settings: Settings) -> dict[str, dg.MetadataValue[Any]]:
+    """Charts that `rr serve` draws at these places, beside each other; nothing where nobody says where it is."""
     if not settings.serve.url:
         return {}
-    charts = " ".join(f"![chart]({settings.serve.url}/{path}/{number})" for number in range(count))
+    charts = " ".join(f"![chart]({settings.serve.url}/{place})" for place in places)
     return {"charts": dg.MetadataValue.md(charts)}
 
 
 def of_curves(of: str, config: str, settings: Settings) -> dict[str, dg.MetadataValue[Any]]:
     """The curves of a config that the asset `of` adds points to."""
-    return of_charts(f"curves/{config}/{of}", len(curves.STAGES[of]), settings)
+    return of_charts(curves.places(config, of), settings)
 
 
 def of_page(path: str, file: str, settings: Settings) -> dict[str, dg.MetadataValue[Any]]:

@@ -83,7 +83,7 @@ def selfplay_plan(
     return dg.MaterializeResult(
         metadata={
             "plan": metadata.table([row.facts() for row in planned.rows]),
-            **metadata.of_charts(f"plan/{planned.card.sha256}", 1, loaded),
+            **metadata.of_charts([f"plan/{planned.card.sha256}/0"], loaded),
             **metadata.of_facts({f"share_{row.config}": row.share for row in planned.rows}),
             **metadata.of_card(planned.card),
         },
@@ -115,8 +115,8 @@ def leaderboard(
     loaded = settings.load()
     opened = vault.open(loaded).snapshot()
     waits = liveness.table(context.instance, opened, loaded, CONFIGS, progress.logged(context.log.info))
-    workers = liveness.nodes_table(context.instance)
-    used = gpu_use(workers_of(context.instance.run_launcher))
+    nodes = workers_of(context.instance.run_launcher)
+    workers, used = liveness.nodes_table(nodes), gpu_use(nodes)
     card, rows = report.make_leaderboard(opened, loaded, waits, workers, used)
     return dg.MaterializeResult(
         metadata={

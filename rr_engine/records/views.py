@@ -21,12 +21,12 @@ from rr_engine.records.record import replayed
 if TYPE_CHECKING:
     import duckdb
 
-_SHARD_DIGITS = 12  # of a shard's hash in the name of a game
+SHARD_DIGITS = 12  # of a shard's hash in the name of a game
 _OPEN: WeakSet[Any] = WeakSet()
 
 _STORED_VIEW = f"""
 create view stored as select *, parse_filename(filename, true) as shard,
-    left(shard, {_SHARD_DIGITS}) || ':' || game as name
+    left(shard, {SHARD_DIGITS}) || ':' || game as name
 from shards
 """
 

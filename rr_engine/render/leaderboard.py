@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from rr_engine.render.page import part
+from rr_engine.render.page import framed
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -40,13 +40,11 @@ def leaderboard_page(
     """
     more = (("What goes on, and what waits", waits), ("Who works", workers))
     tables = "".join(f"<h2>{title}</h2>{_table(rows)}" for title, rows in more if rows)
-    return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,">'
-        f"<title>RingRift leaderboard</title><style>{part('page.css')}{_STYLE}</style>"
-        f"<h1>RingRift leaderboard</h1><p class=quiet>{escape(made_at)}</p>{_table(standings)}"
-        f"{_charts(charts)}{''.join(map(_section, sections))}{tables}</html>\n"
+    body = (
+        f"<p class=quiet>{escape(made_at)}</p>{_table(standings)}"
+        f"{_charts(charts)}{''.join(map(_section, sections))}{tables}\n"
     )
+    return framed("RingRift leaderboard", body, style=_STYLE)
 
 
 def _section(section: Section) -> str:

@@ -15,6 +15,11 @@ def part(name: str) -> str:
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
+def framed(title: str, body: str, *, style: str = "") -> str:
+    """A whole page that needs nothing else: what every page has around `body`, which is HTML as `title` is."""
+    return filled(part("frame.html"), {"title": title, "style": part("page.css") + style, "body": body})
+
+
 def filled(page: str, parts: dict[str, str]) -> str:
     """A page whose gaps, `{{name}}`, hold the parts of these names; gaps within parts stay."""
     return _GAP.sub(lambda gap: parts[gap[1]], page)

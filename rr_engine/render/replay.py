@@ -17,7 +17,7 @@ from rr_engine.game import Game
 from rr_engine.kernels import layout
 from rr_engine.outcome import Outcome
 from rr_engine.records.record import GameRecord
-from rr_engine.render.page import filled, part
+from rr_engine.render.page import filled, framed, part
 from rr_engine.render.svg import SEAT_COLOURS, centre, on_cells, size
 
 _LEAST_SHARE = 0.01  # of a policy on a cell that is shown
@@ -78,12 +78,10 @@ def replay_page(shown: Shown) -> str:
     """The page; raises IllegalMoveError if the moves are not legal."""
     title = f"RingRift {shown.config.key}: {' - '.join(shown.names)}"
     parts = {
-        "title": escape(title),
-        "style": part("page.css"),
         "script": part("board.js") + part("replay.js"),
         "data": json.dumps(replay_data(shown), separators=(",", ":")).replace("<", r"\u003c"),
     }
-    return filled(part("replay.html"), parts)
+    return framed(escape(title), filled(part("replay.html"), parts))
 
 
 def replay_data(shown: Shown) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from rr_engine.boards import CONFIGS, Config, board
 from rr_engine.errors import DataError, EngineError, PlayerError, VaultError
 from rr_engine.players import Player, player
 from rr_engine.players.registry import BY_HAND, KINDS
-from rr_engine.render.page import filled, part
+from rr_engine.render.page import filled, framed, part
 from rr_engine.render.replay import place_data
 from rr_engine.render.svg import SEAT_COLOURS
 from rr_engine.serve import questions
@@ -54,7 +54,7 @@ def make_app(vault: Vault, settings: Settings) -> FastAPI:
     async def refuse(request: Request, error: EngineError) -> Response:
         status, told = _status(request, error), " ".join(str(error).split())
         if "text/html" in request.headers.get("accept", ""):  # a person at a browser
-            return HTMLResponse(filled(part("refusal.html"), {"style": part("page.css"), "told": escape(told)}), status)
+            return HTMLResponse(framed("RingRift", f'<p>{escape(told)}</p>\n<p><a href="/">play</a></p>\n'), status)
         return JSONResponse({"detail": told}, status)
 
     @app.exception_handler(RequestValidationError)
@@ -115,5 +115,5 @@ def _boards() -> dict[str, Any]:
 @cache
 def _page() -> str:
     own = Path(__file__).parent
-    parts = {"style": part("page.css"), "script": part("board.js") + (own / "page.js").read_text(encoding="utf-8")}
-    return filled((own / "page.html").read_text(encoding="utf-8"), parts)
+    script = part("board.js") + (own / "page.js").read_text(encoding="utf-8")
+    return framed("RingRift", filled((own / "page.html").read_text(encoding="utf-8"), {"script": script}))

@@ -22,7 +22,7 @@ _Number = Annotated[int, Path(ge=0, le=100_000)]
 
 def _linked(config: str) -> list[str]:
     """Curves that are drawn when they are looked at."""
-    places = [f"curves/{config}/{of}/{number}" for of, makers in curves.STAGES.items() for number in range(len(makers))]
+    places = [place for of in curves.STAGES for place in curves.places(config, of)]
     return [f'<img loading="lazy" alt="curve" width="331" height="180" src="{place}">' for place in places]
 
 

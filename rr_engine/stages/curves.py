@@ -23,6 +23,11 @@ def draw(vault: Vault, config: Config, of: str, number: int) -> str:
     return STAGES[of][number](vault, config) or notice("no curve before its second point")
 
 
+def places(config: str, of: str) -> list[str]:
+    """Where `rr serve` has the curves that the stage `of` adds points to."""
+    return [f"curves/{config}/{of}/{number}" for number in range(len(STAGES[of]))]
+
+
 def drawn(vault: Vault, config: Config) -> list[str]:
     """SVGs of all curves that have two points, in the order of the loop."""
     return [svg for makers in STAGES.values() for make in makers if (svg := make(vault, config))]

@@ -17,6 +17,7 @@ from rr_engine.errors import DataError, shown
 from rr_engine.game import Game
 from rr_engine.records import shard
 from rr_engine.records.record import GameRecord
+from rr_engine.records.views import SHARD_DIGITS
 from rr_engine.render.replay import Shown
 from rr_engine.render.svg import board_svg, framed
 from rr_engine.selfplay.curriculum import ANCHORS
@@ -25,7 +26,6 @@ from rr_engine.stages.games import KIND
 from rr_engine.stages.rating import SEARCH_ANCHOR, games_in
 from rr_engine.vault import Card, Vault
 
-_SHARD_DIGITS = 12  # of an artefact's hash in the name of a game
 _STRONGEST = (CHAMPION, SEARCH_ANCHOR, *reversed(ANCHORS))  # of a candidate's matches, first
 
 
@@ -65,7 +65,7 @@ def of_games(vault: Vault, cards: Sequence[Card]) -> list[Highlight]:
         odd = max(rows, key=lambda row: (row.decisions, row.name))
         about = f"the longest of {len(rows)} games"
     both = (typical.name, odd.name)
-    theirs = [card for card in cards if any(name.startswith(card.sha256[:_SHARD_DIGITS]) for name in both)]
+    theirs = [card for card in cards if any(name.startswith(card.sha256[:SHARD_DIGITS]) for name in both)]
     games = {name: _of_record(name, record) for name, record in _named(vault, theirs) if name in both}
     half = typical.decisions // 2
     usual = f"decision {half} of {typical.decisions}; ends by {typical.end}, as most of {len(rows)} games do"
@@ -84,7 +84,7 @@ def of_matches(vault: Vault, config: Config, card: Card) -> list[Highlight]:
             (name, index) for name in _STRONGEST for index, game in enumerate(played.get(name, ())) if game.won == won
         )
         if (first := next(games, None)) is not None:
-            game = f"{card.sha256[:_SHARD_DIGITS]}:{first[0]}:{first[1]}"
+            game = f"{card.sha256[:SHARD_DIGITS]}:{first[0]}:{first[1]}"
             match = _of_match(card, config, *first, played[first[0]])
             found.append(_highlight(title, match.about, game, match, len(match.moves)))
     return found
@@ -93,7 +93,7 @@ def of_matches(vault: Vault, config: Config, card: Card) -> list[Highlight]:
 def find_game(vault: Vault, config: Config, name: str) -> Shown:
     """The stored game of that name, SHARD:GAME or MATCHES:MATCH:NUMBER; raises DataError if there is none."""
     digits, _, rest = name.partition(":")
-    if len(digits) >= _SHARD_DIGITS:
+    if len(digits) >= SHARD_DIGITS:
         for card in vault.cards(KIND, config.key):
             if card.sha256.startswith(digits):
                 for other, record in _named(vault, [card]):
@@ -125,7 +125,7 @@ def _named(vault: Vault, cards: Sequence[Card]) -> Iterator[tuple[str, GameRecor
     """Every game under its name."""
     for card in cards:
         for record in shard.decode(vault.path(card)):
-            yield f"{card.sha256[:_SHARD_DIGITS]}:{record.digest}", record
+            yield f"{card.sha256[:SHARD_DIGITS]}:{record.digest}", record
 
 
 def _weighed(name: str, record: GameRecord) -> _Row:

@@ -50,7 +50,7 @@ def report_page(
         summaries.append(_summary(row, metrics, health_of(metrics, settings)))
         sections.append(Section(config.key, _told(metrics)))
     plan = fleet.newest_plan_card(vault)
-    fleet_charts = [*(budget_charts(plan) if plan else []), *_gpu_charts(vault)]
+    fleet_charts = [*([budget_chart(plan)] if plan else []), *_gpu_charts(vault)]
     page = leaderboard_page(
         summaries, sections, waits, workers, charts=fleet_charts, made_at=now.isoformat(timespec="seconds")
     )
@@ -62,17 +62,17 @@ def with_all_curves(vault: Vault, page: str) -> str:
     return with_curves(page, lambda key: curves.drawn(vault, Config.parse(key)))
 
 
-def budget_charts(plan: Card) -> list[str]:
+def budget_chart(plan: Card) -> str:
     """How a plan shares the compute, and why."""
     rows = fleet.plan_rows(plan).values()
-    return [bar_chart([Bar(row["config"], row["share"], row["reason"]) for row in rows])]
+    return bar_chart([Bar(row["config"], row["share"], row["reason"]) for row in rows])
 
 
 def find_budget_chart(vault: Vault, sha256: str) -> str:
     """That of a plan; raises DataError where there is no such plan."""
     for card in vault.cards(fleet.PLAN_KIND, fleet.ALL):
         if card.sha256 == sha256:
-            return budget_charts(card)[0]
+            return budget_chart(card)
     raise DataError(f"no plan {shown(sha256)} is kept: pages tell which there are")
 
 

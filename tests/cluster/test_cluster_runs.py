@@ -52,7 +52,7 @@ def test_cluster_run_waits_until_a_worker_with_this_code_is_alive(cluster: Runni
 
 def _workers(cluster: Running) -> dict[str, dict[str, Any]]:
     """What the page says of each worker."""
-    return {row["worker"].partition("@")[0]: row for row in liveness.nodes_table(cluster.instance)}
+    return {row["worker"].partition("@")[0]: row for row in liveness.nodes_table(cluster.nodes())}
 
 
 def _told_of(cluster: Running, run: str) -> str:
