@@ -3,8 +3,9 @@
     python -m benchmarks.serving --clients 8 --simulations 32 --seconds 30
 
 Starts `rr serve` on a vault of its own with a network of the default size, new weights, as champion. Each client plays
-games of `--config` from the start, both seats by `/move`, so positions are of every part of a game. One JSON line:
-answers a second, and milliseconds until an answer, as the client sees it.
+games of `--config` from the start, both seats by `/move`, so positions are of every part of a game. What loads and
+compiles is not counted: one client plays alone before, for five seconds. That the server looks every half minute who
+is champion is counted. One JSON line: answers a second, and milliseconds until an answer, as the client sees it.
 """
 
 import argparse

@@ -39,7 +39,7 @@ from rr_engine.vault import Card
 
 SETTINGS = Path(__file__).resolve().parents[1] / "tests" / "data" / "soak.toml"
 WORKERS = {"gpu1": "trainer", "gpu2": "trainer", "gpu3": "selfplay"}
-KINDS = ("upload", "training", "match", "broker", "selfplay", "database")
+KINDS = ("upload", "training", "match", "selfplay", "broker", "database")
 _ASSET_OF = {"selfplay": "games_db", "training": "checkpoint", "match": "elo"}
 _FOUND_S, _BACK_S = 180.0, 420.0  # seconds to find a victim; to go on after the last kill
 _LATE = 0.5  # of the killed trainings die after they have put a state away
@@ -148,9 +148,10 @@ class Soak:
 
     def pages(self, configs: Sequence[Config] = CONFIGS) -> list[str]:
         """What the pages say that configs wait for."""
+        cluster = self._cluster
         return [
             f"{row['config']} {row['asset']}: {row['last_event']} at {row['at']}, waits for {row['waits_for']}"
-            for row in liveness.table(self._cluster.instance, self._cluster.vault, load(SETTINGS), configs)
+            for row in liveness.table(cluster.instance, cluster.vault, load(SETTINGS), configs, cluster.nodes())
         ]
 
     def _names(self) -> set[str]:
@@ -235,11 +236,13 @@ def shake(
     kills: int,
     seed: int,
     tell: Callable[[str], None],
+    within: float | None = None,
     spares: bool = False,
 ) -> dict[str, Any]:
-    """Let all configs turn for a while and kill meanwhile; returns the report, with `problems` in it.
+    """Let all configs turn for some minutes and kill meanwhile; returns the report, with `problems` in it.
 
-    `spares`: once the time is up, configs that no kill has hit rest, so that the others have gone on sooner.
+    All kills come `within` so many minutes, or in all the time. `spares`: once the time is up, configs that no kill has
+    hit rest, so that the others have gone on sooner.
     """
     rng = random.Random(seed)
     kinds = [KINDS[number % len(KINDS)] for number in range(kills)]
@@ -248,9 +251,10 @@ def shake(
         pauses.resume(cluster.vault, config, "to be shaken", by="hand")
     cluster.launch("selfplay_plan")
     problems: list[str] = []
-    end = time.monotonic() + 60 * minutes
+    now = time.monotonic()
+    end, last = now + 60 * minutes, now + 60 * (minutes if within is None else within)
     for number, kind in enumerate(kinds):
-        time.sleep(max(0.0, rng.uniform(0.5, 1.5) * (end - time.monotonic()) / (kills - number + 1)))
+        time.sleep(max(0.0, rng.uniform(0.5, 1.5) * (last - time.monotonic()) / (kills - number + 1)))
         try:
             kill = soak.kill(kind)
         except TimeoutError:
@@ -264,7 +268,11 @@ def shake(
     if spares:
         let_rest(cluster.vault, but={kill.config for kill in soak.kills})
     began = time.monotonic()
+    told: list[str] = []
     while (left := soak.waits_for()) and time.monotonic() < began + _BACK_S:
+        if left != told:
+            tell(json.dumps({"after_s": round(time.monotonic() - began), "waits_for": left}))
+        told = left
         time.sleep(2)
     back = round(time.monotonic() - began)
     problems += soak.why(left) if left else []

@@ -115,7 +115,7 @@ def _sensor(name: str, *assets: str, lane: str) -> dg.AutomationConditionSensorD
 
 @dg.sensor(
     name="budget_crashes",
-    minimum_interval_seconds=60,
+    minimum_interval_seconds=30,
     default_status=dg.DefaultSensorStatus.RUNNING,
     target=dg.AssetSelection.assets("selfplay_plan"),
 )

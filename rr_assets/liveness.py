@@ -46,10 +46,13 @@ def table(
     vault: Vault,
     settings: Settings,
     configs: Sequence[Config],
+    workers: Sequence[Node] | None,
     watch: Watch = UNWATCHED,
 ) -> list[dict[str, Any]]:
-    """A row per config and asset: last event and its time, what it waits for and since when (UTC)."""
-    workers = workers_of(instance.run_launcher)  # asked once for all rows: an answer may take a second
+    """A row per config and asset: last event and its time, what it waits for and since when (UTC).
+
+    `workers` are those that answered; None where runs go to no workers.
+    """
     count = watch(Task("configs", len(configs)))
     return [row for config in count.each(configs) for row in _rows(instance, vault, settings, config, workers)]
 
@@ -149,8 +152,9 @@ def status(config: ConfigKeys = None, as_json: AsJson = False, quiet: Quiet = Fa
     configs = [Config.parse(key) for key in config] if config else list(CONFIGS)
     loaded = load()
     with dg.DagsterInstance.get() as instance, watching(quiet=quiet) as watch:
-        rows = table(instance, Vault.open(settings=loaded.vault).snapshot(), loaded, configs, watch)
-        workers = nodes_table(workers_of(instance.run_launcher))
+        nodes = workers_of(instance.run_launcher)
+        rows = table(instance, Vault.open(settings=loaded.vault).snapshot(), loaded, configs, nodes, watch)
+        workers = nodes_table(nodes)
         in_cluster = isinstance(instance.run_launcher, KnowsNodes)
     print_table([*rows, *workers] if as_json else rows, as_json=as_json, right=False)
     if in_cluster and not as_json:

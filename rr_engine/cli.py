@@ -14,7 +14,17 @@ import typer
 
 from rr_engine.cli_games import games, report
 from rr_engine.cli_play import play, serve
-from rr_engine.cli_shown import EACH_BOARD, AsJson, ConfigKey, ConfigKeys, Quiet, print_table, say, watching
+from rr_engine.cli_shown import (
+    EACH_BOARD,
+    AsJson,
+    ConfigKey,
+    ConfigKeys,
+    Quiet,
+    opened_vault,
+    print_table,
+    say,
+    watching,
+)
 from rr_engine.cli_vault import vault
 from rr_engine.errors import EngineError
 from rr_engine.progress import Task
@@ -219,17 +229,24 @@ def sql(
     query: Annotated[str, typer.Argument(help="SQL over the views `games`, `decisions` and `chains`.")],
     config: ConfigKey = "hex8_2p",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a row, and every row.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Ask the games database of a config, for example: select "end", count(*) from games group by 1."""
     from rr_engine.notebook import open_games
     from rr_engine.records.views import ask, ask_rows
 
-    connection = open_games(config)
-    if not as_json:
-        typer.echo(ask(connection, query))
-        return
-    for row in ask_rows(connection, query):
-        typer.echo(json.dumps(row, default=lambda value: float(value) if isinstance(value, Decimal) else str(value)))
+    with watching(quiet=quiet) as watch:
+        connection = open_games(config, watch=watch)
+        if as_json:
+            lines = [json.dumps(row, default=_as_json) for row in ask_rows(connection, query, watch=watch)]
+        else:
+            lines = [ask(connection, query, watch=watch)]
+    for line in lines:
+        typer.echo(line)
+
+
+def _as_json(value: object) -> float | str:
+    return float(value) if isinstance(value, Decimal) else str(value)
 
 
 @app.command()
@@ -240,9 +257,8 @@ def standings(
     """The ratings of everyone who ever played in a config, and who is champion."""
     from rr_engine.boards import Config
     from rr_engine.stages.fleet import ratings_table
-    from rr_engine.vault import Vault
 
-    print_table(ratings_table(Vault.open(), Config.parse(config)), as_json=as_json)
+    print_table(ratings_table(opened_vault(), Config.parse(config)), as_json=as_json)
 
 
 @app.command()
@@ -254,9 +270,8 @@ def pause(
     """Let a config rest: nothing starts games for it until `rr resume`."""
     from rr_engine.boards import Config
     from rr_engine.stages import pauses
-    from rr_engine.vault import Vault
 
-    pauses.pause(Vault.open(), Config.parse(config), reason, by="hand")
+    pauses.pause(opened_vault(), Config.parse(config), reason, by="hand")
     told = f"{config} pauses; a platform that runs takes notice within a minute, runs queued or under way end as usual"
     say({"config": config, "paused": True, "reason": reason}, told, as_json=as_json)
 
@@ -268,9 +283,8 @@ def resume(
     """End the pause of a config, whoever paused it; exit status 1 if it is not paused."""
     from rr_engine.boards import Config
     from rr_engine.stages import pauses
-    from rr_engine.vault import Vault
 
-    vault, parsed = Vault.open(), Config.parse(config)
+    vault, parsed = opened_vault(), Config.parse(config)
     held = pauses.pause_of(vault, parsed)
     if held is None:
         typer.echo(f"{config} is not paused", err=True)
@@ -293,11 +307,10 @@ def crown(
     from rr_engine.boards import Config
     from rr_engine.settings import load
     from rr_engine.stages import crown as crowning
-    from rr_engine.vault import Vault
 
     with watching(quiet=quiet) as watch:
         watch.say("loading the network")
-        pointer = crowning.crown_by_hand(Vault.open(), Config.parse(config), checkpoint, reason, load())
+        pointer = crowning.crown_by_hand(opened_vault(), Config.parse(config), checkpoint, reason, load())
     proven = pointer.facts["proven"]
     follows = "the next games use it" if proven else "it is not proven: the heuristic makes the games"
     facts = {"config": config, "generation": pointer.number, "checkpoint": pointer.sha256, "proven": proven}

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from rr_engine.cli_shown import AsJson, ConfigKey, ConfigKeys, Quiet, print_table, say, watching
+from rr_engine.cli_shown import AsJson, ConfigKey, ConfigKeys, Quiet, opened_vault, print_table, say, watching
 from rr_engine.progress import Task
 
 games = typer.Typer(help="Look at stored games, write them to files and read them from there.", no_args_is_help=True)
@@ -27,9 +27,8 @@ def replay(
     from rr_engine.boards import Config
     from rr_engine.render.replay import replay_page
     from rr_engine.stages.highlights import find_game
-    from rr_engine.vault import Vault
 
-    page = replay_page(find_game(Vault.open(), Config.parse(config), name))
+    page = replay_page(find_game(opened_vault(), Config.parse(config), name))
     path = out or Path(f"replay-{name.replace(':', '-')}.html")
     path.write_text(page, encoding="utf-8")
     typer.echo(f"open {path.resolve().as_uri()}")
@@ -48,14 +47,11 @@ def export_(
     from rr_engine.boards import Config
     from rr_engine.errors import TraceError
     from rr_engine.records import trace
-    from rr_engine.settings import load
     from rr_engine.stages.exchange import export_games
-    from rr_engine.vault import Vault
 
     if out != "-" and not out.endswith((".jsonl", ".jsonl.gz")):
         raise TraceError(f"{out}: a file of traces is called .jsonl, or .jsonl.gz and is compressed")
-    chosen, vault = Config.parse(config), Vault.open(settings=load().vault)
-    vault.demand_there()
+    chosen, vault = Config.parse(config), opened_vault(expected=True)
     with watching(quiet=quiet) as watch:
         traces = export_games(vault, chosen, where=where, limit=limit, watch=watch)
         if out == "-":
@@ -83,39 +79,60 @@ def import_(
     from rr_engine.boards import Config
     from rr_engine.settings import load
     from rr_engine.stages.exchange import import_games
-    from rr_engine.vault import Vault
 
-    settings, configs = load(), [Config.parse(key) for key in config or ()]
-    vault = Vault.open(settings=settings.vault)
+    configs = [Config.parse(key) for key in config or ()]
     with watching(quiet=quiet) as watch:
-        taken = import_games(vault, files, settings, configs=configs, watch=watch)
+        taken = import_games(opened_vault(), files, load(), configs=configs, watch=watch)
     print_table(list(map(asdict, taken)), as_json=as_json)
 
 
 def report(
-    out: Annotated[Path, typer.Option(help="The file to write.")] = Path("ringrift-report.html"),
+    out: Annotated[Path | None, typer.Option(help="The file to write; else ringrift-report.html here.")] = None,
     metrics: Annotated[bool, typer.Option("--metrics", help="Only the numbers, one JSON object per config.")] = False,
-    config: ConfigKeys = None,
+    config: Annotated[list[str] | None, typer.Option(help="Numbers of this config only; may be repeated.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Write the leaderboard with the curves of every config as one HTML page, or print its numbers."""
+    """Write the leaderboard with the curves of every config as one HTML page, or print its numbers.
+
+    Of a config that cannot be read, both say why; numbers end with exit status 2 then.
+    """
+    from datetime import UTC, datetime
+
+    from rr_engine.errors import ConfigError
+    from rr_engine.settings import load
+    from rr_engine.stages.report import report_page, with_all_curves
+
+    if metrics and out:
+        raise ConfigError("--out names the page to write, and --metrics prints: leave out one of them")
+    if config and not metrics:
+        raise ConfigError("--config chooses numbers, and the page has every config: add --metrics")
+    if metrics:
+        _print_metrics(config, quiet=quiet)
+        return
+    vault = opened_vault().snapshot()
+    with watching(quiet=quiet) as watch:
+        page, _ = report_page(vault, load(), datetime.now(UTC), watch=watch)
+        page = with_all_curves(vault, page, watch=watch)
+    path = out or Path("ringrift-report.html")
+    path.write_text(page, encoding="utf-8")
+    typer.echo(f"open {path.resolve().as_uri()}")
+
+
+def _print_metrics(keys: list[str] | None, *, quiet: bool) -> None:
     from datetime import UTC, datetime
 
     from rr_engine.boards import CONFIGS, Config
-    from rr_engine.settings import load
-    from rr_engine.stages.report import metrics_of, report_page, with_all_curves
-    from rr_engine.vault import Vault
+    from rr_engine.errors import DataError, VaultError, in_line
+    from rr_engine.stages.report import kept_pages, metrics_of
 
-    settings, now = load(), datetime.now(UTC)
-    vault = Vault.open(settings=settings.vault).snapshot()
-    if metrics:
-        configs = [Config.parse(key) for key in config] if config else CONFIGS
-        with watching(quiet=quiet) as watch:
-            for chosen in watch(Task("configs", len(configs))).each(configs):
-                typer.echo(json.dumps(metrics_of(vault, chosen, now)))
-        return
+    configs = [Config.parse(key) for key in keys] if keys else CONFIGS
+    vault, now = opened_vault().snapshot(), datetime.now(UTC)
+    pages, status = kept_pages(vault), 0
     with watching(quiet=quiet) as watch:
-        page, _ = report_page(vault, settings, now, watch=watch)
-        page = with_all_curves(vault, page)
-    out.write_text(page, encoding="utf-8")
-    typer.echo(f"open {out.resolve().as_uri()}")
+        for chosen in watch(Task("configs", len(configs))).each(configs):
+            try:
+                facts = metrics_of(vault, chosen, now, pages=pages)
+            except (VaultError, DataError) as error:
+                facts, status = {"config": chosen.key, "error": in_line(error)}, 2
+            typer.echo(json.dumps(facts))
+    raise typer.Exit(status)

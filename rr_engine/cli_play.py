@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rr_engine.cli_shown import ConfigKey, Quiet, watching
+from rr_engine.cli_shown import EACH_BOARD, ConfigKey, Quiet, opened_vault, watching
 
 if TYPE_CHECKING:
+    from rr_engine.boards import Config
     from rr_engine.game import Game
     from rr_engine.players import Player
 
-_HELP = "a move as it is listed, or: list, hint, undo, board, quit"
-_LISTED = 60  # moves
+_HELP = "a move as it is listed, or: list, list all, hint, undo, board, quit"
+_LISTED = 60  # moves, unless all are asked for
 _PORT = 8017
 _HINTS = 5  # moves, the best ones
 
@@ -39,12 +42,13 @@ def play(
     if seat > chosen.players:
         raise ConfigError(f"seat {seat}: {config} has seats 1 to {chosen.players}")
     other = player(vs, chosen, by_hand=True)
+    adviser = cache(partial(_adviser, chosen))
     with closing(other), watching(quiet=quiet, rules_of=chosen.board_name):
         game = Game(chosen)
         typer.echo(f"you are {SEAT_LETTERS[seat - 1]}; {_HELP}")
         while not game.is_over:
             if game.agent_at(game.player or 0) == seat - 1:
-                if not _decide(game, other, seat - 1):
+                if not _decide(game, adviser, seat - 1):
                     return
             else:
                 _answer(game, other, seed)
@@ -60,7 +64,7 @@ def _answer(game: Game, other: Player, seed: int) -> None:
     game.play(thought.move)
 
 
-def _decide(game: Game, other: Player, agent: int) -> bool:
+def _decide(game: Game, adviser: Callable[[], Player], agent: int) -> bool:
     """Ask until a move is played or a word changes the game; says whether to go on."""
     from rr_engine.errors import IllegalMoveError
 
@@ -74,9 +78,12 @@ def _decide(game: Game, other: Player, agent: int) -> bool:
         case "quit":
             return False
         case "list":
-            typer.echo(" ".join(legal[:_LISTED]) + (" ..." if len(legal) > _LISTED else ""))
+            more = f" ... {len(legal) - _LISTED} more: list all" if len(legal) > _LISTED else ""
+            typer.echo(" ".join(legal[:_LISTED]) + more)
+        case "list all":
+            typer.echo(" ".join(legal))
         case "hint":
-            _hint(game, other)
+            _hint(game, adviser())
         case "undo":
             _undo(game, agent)
         case "board":
@@ -89,22 +96,26 @@ def _decide(game: Game, other: Player, agent: int) -> bool:
     return True
 
 
-def _hint(game: Game, other: Player) -> None:
+def _adviser(config: Config) -> Player:
+    """Who gives hints, here and on the page."""
+    from rr_engine.players import player
+    from rr_engine.players.registry import ADVISER, settled
+    from rr_engine.settings import load
+
+    settings, vault = load(), opened_vault()
+    return player(settled(ADVISER, config, settings=settings, vault=vault), config, settings=settings, vault=vault)
+
+
+def _hint(game: Game, adviser: Player) -> None:
     from rr_engine.players.asked import think
 
-    [thought] = think(other, [game], [0])
+    [thought] = think(adviser, [game], [0])
     if thought.chances is not None:
         typer.echo("chances to win: " + " ".join(f"{chance:.0%}" for chance in thought.chances))
-    rows = (
-        []
-        if thought.policy is None
-        else zip(thought.policy, thought.move_values, game.legal_moves().tolist(), strict=True)
-    )
-    best = sorted(rows, key=lambda row: -row[0])[:_HINTS]
-    for share, value, move in best:
+    assert thought.policy is not None  # advisers search
+    rows = zip(thought.policy, thought.move_values, game.legal_moves().tolist(), strict=True)
+    for share, value, move in sorted(rows, key=lambda row: -row[0])[:_HINTS]:
         typer.echo(f"{share:6.0%}  {game.move_text(move)}{'' if value != value else f', wins {value:.0%}'}")
-    if not best:
-        typer.echo(f"it would play {game.move_text(thought.move)}")
 
 
 def _undo(game: Game, agent: int) -> None:
@@ -129,25 +140,40 @@ def serve(
     host: Annotated[
         str, typer.Option(help="The address to listen at; others than this machine's let everybody in.")
     ] = "127.0.0.1",
+    quiet: Quiet = False,
 ) -> None:
     """A page to play on, and a move server: its questions are at /docs."""
-    import socket
     from urllib.parse import urlsplit
 
     import uvicorn
 
-    from rr_engine.errors import ConfigError
+    from rr_engine.boards import CONFIGS
+    from rr_engine.progress import Task
     from rr_engine.serve.app import make_app
+    from rr_engine.serve.questions import warm
     from rr_engine.settings import load
-    from rr_engine.vault import Vault
 
     settings = load()
     port = port or urlsplit(settings.serve.url).port or _PORT
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            taken.bind((host, port))
-        except OSError as error:
-            raise ConfigError(f"cannot listen at {host}:{port}: {error.strerror}; name another by --port") from error
-    typer.echo(f"open http://{host}:{port}")
-    uvicorn.run(make_app(Vault.open(settings=settings.vault), settings), host=host, port=port, log_level="warning")
+    _require_free(host, port)
+    names = dict.fromkeys(config.board_name for config in CONFIGS)
+    with watching(quiet=quiet, rules_of=EACH_BOARD) as watch:
+        for name in watch(Task("boards", len(names))).each(names):
+            warm(name)
+    typer.echo(f"open http://{f'[{host}]' if ':' in host else host}:{port}")
+    uvicorn.run(make_app(opened_vault(), settings), host=host, port=port, log_level="warning")
+
+
+def _require_free(host: str, port: int) -> None:
+    """Raise ConfigError unless that address can be listened at."""
+    import socket
+
+    from rr_engine.errors import ConfigError
+
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as taken:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(address)
+    except OSError as error:
+        raise ConfigError(f"cannot listen at {host}:{port}: {error.strerror}; name another by --port") from error

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
+    from rr_engine.vault import Vault
+
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
 ConfigKey = Annotated[str, typer.Option(help="Board and seats, such as hex8_2p.")]
@@ -50,6 +52,20 @@ def watching(*, quiet: bool, rules_of: str = "") -> Generator[Watch]:
 def say(facts: Mapping[str, Any], text: str, *, as_json: bool) -> None:
     """One result, as a JSON object on a line or as text."""
     typer.echo(json.dumps(facts) if as_json else text)
+
+
+def opened_vault(url: str | None = None, *, expected: bool = False) -> Vault:
+    """The vault at `url`, else at `RR_VAULT`, else in `data`, as the settings `vault` say.
+
+    Raises VaultError where one is `expected` to be there already, and is not.
+    """
+    from rr_engine.settings import load
+    from rr_engine.vault import Vault
+
+    vault = Vault.open(url, settings=load().vault)
+    if expected:
+        vault.demand_there()
+    return vault
 
 
 def print_table(rows: Sequence[Mapping[str, Any]], *, as_json: bool, right: bool = True) -> None:

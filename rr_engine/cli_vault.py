@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rr_engine.cli_shown import AsJson, Quiet, say, watching
+from rr_engine.cli_shown import AsJson, Quiet, opened_vault, say, watching
 from rr_engine.progress import Task
 
 if TYPE_CHECKING:
-    from rr_engine.vault import Vault
     from rr_engine.vault.compare import Comparison
     from rr_engine.vault.sweep import Removal
 
@@ -29,7 +28,7 @@ def index(url: _Url = None, as_json: AsJson = False, quiet: Quiet = False) -> No
     """Make the index of a vault anew wherever it is missing, damaged or out of date, and print the roots."""
     from rr_engine.vault.index import Index
 
-    opened = Index(_open_there(url).backend)
+    opened = Index(opened_vault(url, expected=True).backend)
     with watching(quiet=quiet) as watch:
         folders = opened.folders()
         for folder in watch(Task("folders", len(folders))).each(folders):
@@ -48,7 +47,7 @@ def diff(a: _One, b: _One, lists: _Lists = False, as_json: AsJson = False, quiet
 
     began = time.perf_counter()
     with watching(quiet=quiet) as watch:
-        found = compare(_open(a), _open(b), lists=lists, watch=watch)
+        found = compare(opened_vault(a), opened_vault(b), lists=lists, watch=watch)
     seconds = round(time.perf_counter() - began, 3)
     if as_json:
         typer.echo(json.dumps(_as_facts(found, seconds)))
@@ -70,7 +69,7 @@ def mirror(a: _One, b: _One, lists: _Lists = False, as_json: AsJson = False, qui
         def tell(folder: str, missing: int) -> None:
             watch.say(f"{folder}: {missing} files to copy")
 
-        done = keep(_open(a), _open(b), lists=lists, on_folder=tell, watch=watch)
+        done = keep(opened_vault(a), opened_vault(b), lists=lists, on_folder=tell, watch=watch)
     if as_json:
         typer.echo(json.dumps({**done.facts, "problems": list(done.problems)}))
     else:
@@ -100,7 +99,7 @@ def verify(
 
     problems = 0
     with watching(quiet=quiet) as watch:
-        audit = Audit(_open_there(url), tuple(config or ()), watch)
+        audit = Audit(opened_vault(url, expected=True), tuple(config or ()), watch)
         for problem in audit.problems():
             say({"problem": problem}, problem, as_json=as_json)
             problems += 1
@@ -123,7 +122,7 @@ def gc(
     from rr_engine.settings import load
     from rr_engine.stages import retention
 
-    opened, settings, now = _open_there(url), load().retention, datetime.now(UTC)
+    opened, settings, now = opened_vault(url, expected=True), load().retention, datetime.now(UTC)
     count = total = 0
 
     def tell(removal: Removal) -> None:
@@ -142,19 +141,6 @@ def gc(
                 tell(removal)
     told = f"TOTAL files={count} bytes={total} {'removed' if delete else 'to remove: --delete does it'}"
     say({"files": count, "bytes": total, "removed": delete}, told, as_json=as_json)
-
-
-def _open(url: str | None) -> Vault:
-    from rr_engine.settings import load
-    from rr_engine.vault import Vault
-
-    return Vault.open(url, settings=load().vault)
-
-
-def _open_there(url: str | None) -> Vault:
-    opened = _open(url)
-    opened.demand_there()
-    return opened
 
 
 def _as_facts(found: Comparison, seconds: float) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rr_engine.boards import Config
-from rr_engine.errors import DataError
+from rr_engine.progress import UNWATCHED, Watch
 from rr_engine.settings import load
 from rr_engine.stages import games
 from rr_engine.vault import Vault
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def open_games(config: str, *, vault: str | None = None) -> duckdb.DuckDBPyConnection:
+def open_games(config: str, *, vault: str | None = None, watch: Watch = UNWATCHED) -> duckdb.DuckDBPyConnection:
     """A DuckDB connection with the views `games`, `decisions` and `chains` over all games of a config.
 
     `vault` is a folder or URL, else it is at `RR_VAULT`, else in `data` beside the project. docs/queries.md says what
@@ -24,9 +24,4 @@ def open_games(config: str, *, vault: str | None = None) -> duckdb.DuckDBPyConne
     """
     parsed, opened = Config.parse(config), Vault.open(vault, settings=load().vault)
     opened.demand_there()
-    cards = opened.cards(games.KIND, parsed.key)
-    if not cards:
-        raise DataError(
-            f"no games of {parsed.key} in {opened.url}: make some (games_db) or import them (rr games import)"
-        )
-    return games.open_games(opened, cards)
+    return games.open_games(opened, games.all_shards(opened, parsed), watch=watch)

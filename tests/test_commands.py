@@ -16,8 +16,6 @@ NO_QUIET = {
     "rr games replay": "looks up one game",
     "rr pause": "writes one record",
     "rr resume": "writes one record",
-    "rr serve": SERVER,
-    "rr sql": "is one query, of which DuckDB tells no progress",
     "rr standings": "reads the ratings of one config",
     "rr-cluster env": "knows what it prints",
     "rr-cluster status": "is one question to supervisord",

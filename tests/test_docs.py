@@ -29,7 +29,7 @@ from tests import documented
 from tests.documented import LANGUAGES, LINKS, NO_COMMANDS, PAGES, PARTS, ROOT, SNIPPETS
 from tests.engine.servers import hears_ctrl_c, serving
 from tests.graph.conftest import HEX, clean_shell
-from tests.test_commands import APPS
+from tests.test_commands import APPS, OPTIONS
 
 _FIRST = "make run"  # what it leaves is where all others are run
 
@@ -41,26 +41,25 @@ FILLED = {
     "CONFIG": HEX.key,
     "FILE...": "more.jsonl",
     "A B": "data second",
-    "materialize ...": "materialize -m rr_assets --select games_db --partition hex8_2p",
 }
 # What takes long -> the same, short: only numbers differ.
 SHORT = {
-    "RR_SELFPLAY__GAMES=50": "RR_SELFPLAY__GAMES=4",
     "search:heuristic:64 --config hex8_2p --games 200": "search:heuristic:2 --config hex8_2p --games 2",
     "--games 100": "--games 2",
     "winner = 1 and turns > 40": "winner = 1 and turns > 4",
-    "--shards 100000 --differ 10": "--shards 100 --differ 2",
     "--hours 24": "--hours 0.1",
     '"hex8_2p", 400), ("square8_3p", 100)': '"hex8_2p", 4), ("square8_3p", 2)',
 }
 # Servers -> a page that each has; of `make ui` one of Dagster's, and one of `rr serve`.
-SERVERS = {"rr serve": ("/boards",), "rr serve --port 8017": ("/boards",), "make ui": ("/server_info", "/boards")}
+SERVERS = {"rr serve --port 8017": ("/boards",), "make ui": ("/server_info", "/boards")}
 
 _CLUSTER = "needs the servers of a cluster"
 _MINUTES = "takes minutes"
 _OTHERS = "changes the machine"
 _TURN = "is typed by `make run`, with more assets"
 _ELSEWHERE = "needs another machine"
+_DEFAULT = "is run with its options by their defaults"
+_HERE = "test_a_command_works"
 # Not run here -> why, and the test that runs the same thing, or what it starts.
 NOT_RUN = {
     _FIRST: ("has been run before all others", "turned"),
@@ -69,15 +68,26 @@ NOT_RUN = {
     "make coverage": (_MINUTES, None),
     "make soak": (_MINUTES, "test_cluster_loses_nothing_when_shaken"),
     "make cluster-up": (_CLUSTER, "test_cluster_says_who_works"),
-    "make cluster-down": (_CLUSTER, None),
-    "eval $(.venv/bin/rr-cluster env)": (_CLUSTER, None),
-    "rr-cluster up --gpu-workers 3": (_CLUSTER, None),
-    "rr-cluster status": (_CLUSTER, None),
+    "make cluster-down": (_CLUSTER, "test_cluster_says_who_works"),
+    "eval $(.venv/bin/rr-cluster env)": (_CLUSTER, "test_cluster_says_who_works"),
+    "rr-cluster up --gpu-workers 3": (_CLUSTER, "test_cluster_says_who_works"),
+    "rr-cluster status": (_CLUSTER, "test_cluster_says_who_works"),
     "RR_MIRROR__TO=s3://bucket/prefix make ui": (
         "is `make ui` with a setting",
         "test_the_second_vault_gets_all_that_a_turn_leaves_and_all_of_it_is_indexed",
     ),
-    "rr play": ("is the command of docs/serving.md by its defaults", "test_a_game_is_played_to_its_end"),
+    "rr standings": (_DEFAULT, _HERE),
+    "rr games replay NAME": (_DEFAULT, _HERE),
+    "rr-status --config hex8_2p": ("is `rr-status` of one config", "test_what_waits_is_told_without_a_home_being_set"),
+    'rr pause square19_4p "the node with the memory is away"': ("is run for another reason", _HERE),
+    "rr serve": ("is started by `make ui`", _HERE),
+    "rr vault mirror data s3://bucket/backup": ("is run to another place", _HERE),
+    "rr vault verify --config hex8_2p": ("is `rr vault verify` of one config", "test_verify_prints_a_line_per_problem"),
+    "rr games export --config hex8_2p --out games.jsonl.gz": ("is run with a condition", _HERE),
+    "rr games import FILE...": ("is run with two files", _HERE),
+    'rr sql "select count(*) from games" --config hex8_2p': ("is run with another query", _HERE),
+    "rr play": (_DEFAULT, _HERE),
+    "rr play --config hex8_2p --vs heuristic": ("is run against the champion", _HERE),
     "rr yardstick": (_MINUTES, "test_the_yardstick_prints_a_row_per_match"),
     "rr bench engine": (_MINUTES, "test_one_row_per_config_with_rates_that_agree"),
     "rr bench engine --peers --parallel --starts": (_MINUTES, "test_a_start_is_a_new_process_that_plays_a_game"),
@@ -85,6 +95,10 @@ NOT_RUN = {
     "rr bench selfplay --json": (_MINUTES, "test_the_bench_counts_both_ways"),
     "rr bench training": (_MINUTES, "test_the_bench_measures_training_beside_the_bare_network"),
     "rr bench training --json": (_MINUTES, "test_the_bench_measures_training_beside_the_bare_network"),
+    "rr bench training --config hex8_2p --seconds 5 --runs 1": (
+        _MINUTES,
+        "test_the_bench_measures_training_beside_the_bare_network",
+    ),
     "RR_SETTINGS=benchmarks/learning.toml python benchmarks/learning.py --config hex8_2p --minutes 60": (
         _MINUTES,
         "test_learning_turns_the_real_loop_and_ends_with_a_match",
@@ -95,11 +109,15 @@ NOT_RUN = {
         _MINUTES,
         "test_the_move_server_is_measured_by_clients_that_play",
     ),
-    "python -m benchmarks.overhead --turns 6 --generations 1000": (_MINUTES, None),
-    "python -m benchmarks.overhead --cluster --turns 4 --generations 0": (_CLUSTER, None),
-    "python -m benchmarks.overhead --cluster --turns 4": (_CLUSTER, None),
-    "python -m benchmarks.backfill --out docs/backfill.png": (_MINUTES, None),
+    "python -m benchmarks.overhead --turns 6 --generations 1000": (_MINUTES, "test_dagster_dev_serves_the_graph"),
+    "python -m benchmarks.overhead --cluster --turns 4 --generations 0": (_CLUSTER, "test_cluster_says_who_works"),
+    "python -m benchmarks.overhead --cluster --turns 4": (_CLUSTER, "test_cluster_says_who_works"),
+    "python -m benchmarks.backfill --out docs/backfill.png": (_MINUTES, "test_dagster_dev_serves_the_graph"),
     "python benchmarks/transfers.py": (_MINUTES, None),
+    "python benchmarks/mirror.py --shards 100000 --differ 10": (
+        _MINUTES,
+        "test_mirroring_exchanges_little_beside_the_shards",
+    ),
     "python -m benchmarks.soak": (_CLUSTER, "test_cluster_loses_nothing_when_shaken"),
     "python -m benchmarks.soak --minutes 20 --kills 50 --seed 1": (_CLUSTER, "test_cluster_loses_nothing_when_shaken"),
     "RR_FUZZ_SEED=7 pytest tests/engine/test_fuzz.py": (
@@ -111,7 +129,11 @@ NOT_RUN = {
         "test_the_documented_example_plays_whole_games",
     ),
     "dagster asset materialize -m rr_assets --select games_db --partition hex8_2p": (
-        "is the line below it without its setting",
+        "is run beside the platform",
+        "test_one_asset_materialises_from_a_clean_shell",
+    ),
+    "RR_SELFPLAY__GAMES=50 dagster asset materialize ...": (
+        "is the line above with a setting",
         "test_one_asset_materialises_from_a_clean_shell",
     ),
     "dagster asset materialize -m rr_assets --select npz_dataset --partition hex8_2p": (_TURN, "turned"),
@@ -334,7 +356,7 @@ def test_what_is_run_elsewhere_is() -> None:
 
 
 def test_what_is_not_run_exists_at_least() -> None:
-    """Targets of make, options of benchmarks, extras of the package."""
+    """Targets of make, extras of the package, our own commands, and options of these and of benchmarks."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     extras = set(re.findall(r"^(\w+) = \[", (ROOT / "pyproject.toml").read_text(), re.MULTILINE))
     for command in NOT_RUN:
@@ -343,6 +365,10 @@ def test_what_is_not_run_exists_at_least() -> None:
         for name in re.findall(r"python (?:-m )?(benchmarks[./]\w+)", command):
             source = (ROOT / name.replace(".", "/")).with_suffix(".py").read_text()
             assert [option for option in re.findall(r" (--[\w-]+)", command) if f'"{option}"' not in source] == []
+        typed = re.sub(r"^(?:[A-Z_]+=\S+ )+", "", command)
+        if typed.partition(" ")[0] in APPS:
+            [options] = [known for path, known in OPTIONS.items() if f"{typed} ".startswith(f"{path} ")]
+            assert set(re.findall(r" (--[\w-]+)", typed)) <= options, command
 
 
 def test_the_tables_are_exact() -> None:

@@ -114,8 +114,8 @@ def leaderboard(
     """All configs on one page: champion, rating with interval, games, what comes next, and what waits for what."""
     loaded = settings.load()
     opened = vault.open(loaded).snapshot()
-    waits = liveness.table(context.instance, opened, loaded, CONFIGS, progress.logged(context.log.info))
-    nodes = workers_of(context.instance.run_launcher)
+    nodes = workers_of(context.instance.run_launcher)  # asked once: an answer may take a second
+    waits = liveness.table(context.instance, opened, loaded, CONFIGS, nodes, progress.logged(context.log.info))
     workers, used = liveness.nodes_table(nodes), gpu_use(nodes)
     card, rows = report.make_leaderboard(opened, loaded, waits, workers, used)
     return dg.MaterializeResult(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rr_engine.errors import PlayerError
 from rr_engine.game import Game
 from rr_engine.players.positions import Float64Array, Positions
 from rr_engine.players.registry import Player
@@ -24,7 +25,10 @@ class Thought:
 
 
 def think(player: Player, games: Sequence[Game], seeds: Sequence[int]) -> list[Thought]:
-    """What a player makes of games of one config, none over; the same position and seed are answered the same."""
+    """What a player makes of games of one config, none over; the same position and seed are answered the same.
+
+    Raises PlayerError where it forfeits one of them.
+    """
     moves = [game.legal_moves() for game in games]
     positions = Positions(
         config=games[0].config,
@@ -36,6 +40,8 @@ def think(player: Player, games: Sequence[Game], seeds: Sequence[int]) -> list[T
         histories=tuple(list(game.moves_played) for game in games),
     )
     choice = player.choose(positions)
+    for reason in choice.forfeits.values():
+        raise PlayerError(f"{player.name} has forfeited: {reason}")
     cuts = positions.offsets[1:-1]
     policies = None if choice.policy is None else np.split(choice.policy, cuts)
     unknown = np.full(len(positions.moves), np.nan)

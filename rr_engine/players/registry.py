@@ -23,6 +23,8 @@ from rr_engine.search import Evaluator, UniformEvaluator
 from rr_engine.settings import SearchSettings, Settings, load
 from rr_engine.vault import Vault
 
+ADVISER = "adviser"  # who gives hints; `settled` says who that is
+ADVICE = 64  # simulations of a hint
 _MOST = 100_000  # simulations or playouts that a name may ask for
 
 
@@ -201,3 +203,21 @@ def player(
         others = ", ".join(form for other, (_, form) in KINDS.items() if other not in BY_HAND)
         raise DataError(f"player {shown(name)}: only a command line may name {kind}:; what is stored may name {others}")
     return KINDS[kind][0](Wanted(kind, option, config, settings, vault))
+
+
+def settled(name: str, config: Config, *, settings: Settings, vault: Vault) -> str:
+    """A name that stays with whoever `name` is now: in place of a champion its checkpoint, other names as they are.
+
+    The adviser is the champion or, before there is one, a search by the heuristic.
+    """
+    kind, _, option = name.partition(":")
+    if name == ADVISER:
+        simulations = ADVICE
+    elif kind == "champion":
+        simulations = _number(option) if option else settings.match.simulations
+    else:
+        return name
+    champion = stored.champion_of(vault, config)
+    if champion is not None and simulations is not None:
+        return f"{stored.KIND}:{champion.card.sha256}:{simulations}"
+    return f"search:heuristic:{ADVICE}" if name == ADVISER else name

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from weakref import WeakSet
 from rr_engine import move as moves_of
 from rr_engine.boards import Board, Config
 from rr_engine.errors import DataError, in_line
+from rr_engine.progress import UNWATCHED, Task, Watch
 from rr_engine.records.record import replayed
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 SHARD_DIGITS = 12  # of a shard's hash in the name of a game
 _OPEN: WeakSet[Any] = WeakSet()
+_ASKED_EVERY_S = 0.1  # how far a query is
 
 _STORED_VIEW = f"""
 create view stored as select *, parse_filename(filename, true) as shard,
@@ -71,7 +74,9 @@ from (
 where kind = 'capture' group by game, name, config, seed, link
 """
 
+_MEASURING = ("set enable_progress_bar_print = false", "set enable_progress_bar = true")
 _CLOSED = (
+    "set allowed_configs = ['enable_progress_bar', 'enable_progress_bar_print']",  # all others are locked below
     "set python_enable_replacements = false",
     "set temp_directory = ''",
     "set enable_external_access = false",
@@ -89,7 +94,7 @@ def open_views(paths: Iterable[Path]) -> duckdb.DuckDBPyConnection:
 
     files = [str(path) for path in paths]
     if not files:
-        raise DataError("no shard to query: games_db of this config has not been materialised")
+        raise DataError("no shard to query")
     connection = duckdb.connect()
     _OPEN.add(connection)
     try:
@@ -113,32 +118,50 @@ def _close_all() -> None:
         connection.close()
 
 
-def ask(connection: duckdb.DuckDBPyConnection, query: str) -> str:
+def ask(connection: duckdb.DuckDBPyConnection, query: str, *, watch: Watch = UNWATCHED) -> str:
     """The answer to one SELECT as a table of text; raises DataError for any other statement and for one that fails.
 
     A file that may be read could be written, too: COPY is no SELECT.
     """
-    return _answer(connection, query, str)
+    return _answer(connection, query, str, watch)
 
 
-def ask_rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+def ask_rows(connection: duckdb.DuckDBPyConnection, query: str, *, watch: Watch = UNWATCHED) -> list[dict[str, Any]]:
     """The answer as rows by name of column; else as `ask`. Raises DataError, too, where two columns have one name."""
-    names, rows = _answer(connection, query, lambda found: (found.columns, found.fetchall()))
+    names, rows = _answer(connection, query, lambda found: (found.columns, found.fetchall()), watch)
     if len(set(names)) < len(names):
         raise DataError(f"columns {', '.join(names)}: name them apart, as in `count(*) as games`")
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _answer(connection: duckdb.DuckDBPyConnection, query: str, read: Callable[[Any], Any]) -> Any:
+def _answer(connection: duckdb.DuckDBPyConnection, query: str, read: Callable[[Any], Any], watch: Watch) -> Any:
     import duckdb
 
     try:
         statements = connection.extract_statements(query)
         if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
             raise DataError("a query is one SELECT; statements that change or copy something are refused")
-        return read(connection.sql(query))
+        return _told_meanwhile(connection, lambda: read(connection.sql(query)), watch)
     except duckdb.Error as error:
         raise DataError(f"the query failed: {_told(error)}") from error
+
+
+def _told_meanwhile(connection: duckdb.DuckDBPyConnection, answer: Callable[[], Any], watch: Watch) -> Any:
+    """What `answer` gives, from a thread of its own: DuckDB tells how far it is to whoever asks from another."""
+    count = watch(Task("%", 100, "query"))
+    for measuring in _MEASURING:
+        connection.execute(measuring)
+    with ThreadPoolExecutor(1) as pool:
+        answered = pool.submit(answer)
+        try:
+            while wait([answered], timeout=_ASKED_EVERY_S).not_done:
+                count.reach(max(count.done, round(connection.query_progress())))
+        except KeyboardInterrupt:
+            while wait([answered], timeout=_ASKED_EVERY_S).not_done:
+                connection.interrupt()
+            raise
+    count.reach(100)
+    return answered.result()
 
 
 def _told(error: Exception) -> str:

@@ -1,7 +1,7 @@
 // The board in a browser, the same picture as `svg.py` makes, from what `on_cells` tells.
 
 const SEAT_COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7"];
-const ON_SEAT = ["#fff", "#000", "#fff", "#000"];
+const ON_SEAT = ["#fff", "#000", "#000", "#000"];
 const ACROSS = 20, CELL = 18, LEVELS = 5;
 
 // place: {hex, size: [width, height], centres: [[x, y], ...]}; tokens: what is on each cell;
@@ -9,17 +9,25 @@ const ACROSS = 20, CELL = 18, LEVELS = 5;
 function boardSvg(place, tokens, marks = {}) {
   const [width, height] = place.size;
   const {last = [], targets = [], heat = {}} = marks;
+  const chosen = [...targets].sort((a, b) => a - b), levels = levelsOf(heat);
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" fill="none" font-size="9" ` +
     `font-family="sans-serif" text-anchor="middle">` +
-    cells(place) + edged(place, [...targets].sort((a, b) => a - b)) + heats(place, heat) +
-    lastWay(place, last) + pieces(place, tokens) + lastEnd(place, last) + "</svg>";
+    cells(place) + edged(place, chosen.filter(cell => !tokens[cell])) + heats(place, levels, tokens) +
+    lastWay(place, last) + pieces(place, tokens) + rings(place, last.slice(-1), 9, "#888", 2) +
+    heatRings(place, levels, tokens) + edgedRings(place, chosen.filter(cell => tokens[cell])) + "</svg>";
 }
 
 function path(line, colour, width, {fills = false, pale = "", dashes = ""} = {}) {
   if (!line) return "";
-  const opacity = pale ? ` stroke-opacity="${pale}"` : "";
   return `<path d="${line}" stroke="${colour}" stroke-width="${width}" ` +
-    `stroke-linecap="${fills ? "square" : "round"}"${opacity}${dashes}/>`;
+    `stroke-linecap="${fills ? "square" : "round"}"${opacity(pale)}${dashes}/>`;
+}
+
+const opacity = pale => pale ? ` stroke-opacity="${pale}"` : "";
+
+function rings(place, chosen, radius, colour, width, pale = "") {
+  const circles = chosen.map(cell => `<circle cx="${place.centres[cell][0]}" cy="${place.centres[cell][1]}" r="${radius}"/>`);
+  return circles.length ? `<g stroke="${colour}" stroke-width="${width}"${opacity(pale)}>${circles.join("")}</g>` : "";
 }
 
 function dots(place, chosen) {
@@ -36,17 +44,33 @@ function cells(place) {
   return path(line, "#888", CELL, {fills: !place.hex, pale: ".25", dashes: ` stroke-dasharray="0 ${ACROSS}"`});
 }
 
-function heats(place, heat) {
+// Targets and heat fill empty cells and are rings around what stands on others.
+function levelsOf(heat) {
   const levels = Array.from({length: LEVELS}, () => []);
   for (const cell of Object.keys(heat).map(Number).sort((a, b) => a - b))
     levels[Math.min(Math.trunc(heat[cell] * LEVELS), LEVELS - 1)].push(cell);
+  return levels;
+}
+
+const paleness = level => `.${15 * (level + 1)}`;
+
+function heats(place, levels, tokens) {
+  return levels.map((chosen, level) => path(dots(place, chosen.filter(cell => !tokens[cell])), "#d55e00", CELL,
+    {fills: !place.hex, pale: paleness(level)})).join("");
+}
+
+function heatRings(place, levels, tokens) {
   return levels.map((chosen, level) =>
-    path(dots(place, chosen), "#d55e00", CELL, {fills: !place.hex, pale: `.${15 * (level + 1)}`})).join("");
+    rings(place, chosen.filter(cell => tokens[cell]), 7, "#d55e00", 3, paleness(level))).join("");
 }
 
 function edged(place, targets) {
   const line = dots(place, targets), fills = !place.hex;
   return path(line, "currentColor", 18, {fills}) + path(line, "#f0e442", 15, {fills});
+}
+
+function edgedRings(place, targets) {
+  return rings(place, targets, 10, "currentColor", 3) + rings(place, targets, 10, "#f0e442", 2);
 }
 
 function pieces(place, tokens) {
@@ -57,10 +81,10 @@ function pieces(place, tokens) {
     {fills: !place.hex, pale: ".5"})) +
     each((colour, seat) => path(dots(place, of(token => token === `m${seat}`)), colour, 10)) +
     path(dots(place, of(token => token[0] === "m")), "#fff", 5) +
-    rings(place, stacks) + heights(place, stacks);
+    discs(place, stacks) + heights(place, stacks);
 }
 
-function rings(place, stacks) {
+function discs(place, stacks) {
   const layers = [];  // by how many colours are below, then by seat
   for (const [cell, digits] of stacks)
     (digits.match(/(.)\1*/g) ?? []).forEach((run, depth) => {
@@ -83,9 +107,4 @@ function heights(place, stacks) {
 function lastWay(place, last) {
   const line = last.map(cell => place.centres[cell].join(" ")).join("L");
   return path(last.length > 1 ? `M${line}` : "", "#888", 2);
-}
-
-function lastEnd(place, last) {
-  return last.slice(-1).map(cell => `<circle cx="${place.centres[cell][0]}" cy="${place.centres[cell][1]}" r="9" ` +
-    `stroke="#888" stroke-width="2"/>`).join("");
 }

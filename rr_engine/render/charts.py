@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # Okabe and Ito
-_GREY = "#888888"
+_GREY = "#888888"  # stands for the colour of what is read, which is one that light and dark pages let be read
+_READ = "<style>.chart{color:#555}@media(prefers-color-scheme:dark){.chart{color:#bbb}}</style>"
 _INCHES = (4.6, 2.5)
 _MARGINS = {"left": 0.18, "right": 0.97, "bottom": 0.18, "top": 0.9}
 _DOTTED = 24  # points of a curve; more of them are a line without dots
 _QUOTED, _LONG_NUMBER = re.compile(r'"[^"]*"'), re.compile(r"(\d+\.\d\d)\d+")  # what is not quoted is read
-_BAR, _FROM, _ROW, _WIDE = 100, 90, 20, 600  # pixels: of the longest bar, where it begins, from bar to bar, in all
-_TOLD = 70  # characters beside a bar
+_BAR, _FROM, _ROW, _WIDE = 440, 100, 38, 600  # pixels: of the longest bar, where it begins, from bar to bar, in all
+_TOLD, _NOTICED = 96, 52  # characters that fit below a bar, and in a notice
+_ONE_AT_ONCE = threading.Lock()  # what matplotlib is set to holds for all threads
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,10 @@ def chart(title: str, curves: Sequence[Curve], *, across: str, up: str) -> str:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "ringrift", "font.size": 8, "text.color": _GREY}):
+    with (
+        _ONE_AT_ONCE,
+        mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "ringrift", "font.size": 8, "text.color": _GREY}),
+    ):
         figure = Figure(figsize=_INCHES)
         figure.subplots_adjust(**_MARGINS)
         axes = figure.subplots()
@@ -63,15 +69,26 @@ def chart(title: str, curves: Sequence[Curve], *, across: str, up: str) -> str:
         out = io.StringIO()
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     text = out.getvalue()
-    return _QUOTED.sub(lambda found: _LONG_NUMBER.sub(r"\1", found[0]), text[text.index("<svg") :])
+    return _readable(_QUOTED.sub(lambda found: _LONG_NUMBER.sub(r"\1", found[0]), text[text.index("<svg") :]))
+
+
+def _readable(svg: str) -> str:
+    """A chart whose grey is the colour of what is read on the page around it."""
+    head, _, rest = svg.partition(">")
+    return f'{head} class="chart">{_READ}{rest}'.replace(_GREY, "currentColor")
 
 
 def notice(text: str) -> str:
     """An SVG that says something in place of a chart."""
-    return (
+    return _readable(
         '<svg xmlns="http://www.w3.org/2000/svg" width="331" height="40" viewBox="0 0 331 40" font-family="sans-serif" '
-        f'font-size="12" fill="{_GREY}"><text x="8" y="24">{escape(text)}</text></svg>'
+        f'font-size="12" fill="{_GREY}"><title>{escape(text)}</title>'
+        f'<text x="8" y="24">{escape(_cut(text, _NOTICED))}</text></svg>'
     )
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
 @dataclass(frozen=True)
@@ -84,7 +101,7 @@ class Bar:
 
 
 def bar_chart(bars: Sequence[Bar]) -> str:
-    """An SVG with a line per share: its name, a bar as long as it is large, its percentage, what is told of it."""
+    """An SVG with two lines per share: its name, a bar as long as it is large, its percentage; what is told of it."""
     most = max((bar.share for bar in bars), default=0) or 1
     lines: list[str] = []
     for index, bar in enumerate(bars):
@@ -92,10 +109,12 @@ def bar_chart(bars: Sequence[Bar]) -> str:
         lines.append(
             f'<text x="4" y="{foot}">{escape(bar.name)}</text>'
             f'<rect x="{_FROM}" y="{foot - 10}" width="{length:.1f}" height="12" fill="{COLOURS[0]}"/>'
-            f'<text x="{_FROM + length + 6:.1f}" y="{foot}">{bar.share:.1%}  {escape(bar.told[:_TOLD])}</text>'
+            f'<text x="{_FROM + length + 6:.1f}" y="{foot}">{bar.share:.1%}</text>'
+            f'<text x="{_FROM}" y="{foot + 15}" font-size="10">{escape(_cut(bar.told, _TOLD))}'
+            f"<title>{escape(bar.told)}</title></text>"
         )
     high = _ROW * len(bars)
-    return (
+    return _readable(
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDE}" height="{high}" viewBox="0 0 {_WIDE} {high}" '
         f'font-family="sans-serif" font-size="12" fill="{_GREY}">{"".join(lines)}</svg>'
     )

@@ -52,6 +52,11 @@ def _section(section: Section) -> str:
     return f"<details id={section.config}><summary>{escape(section.config)}</summary>{told}</details>"
 
 
+def places_of_curves(page: str) -> list[str]:
+    """The configs whose curves have a place in a page."""
+    return _CURVES.findall(page)
+
+
 def with_curves(page: str, curves_of: Callable[[str], Sequence[str]]) -> str:
     """A page with the curves of each config, as HTML, in their places."""
     return _CURVES.sub(lambda place: _charts(curves_of(place[1])), page)

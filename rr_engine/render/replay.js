@@ -1,7 +1,6 @@
 // The page of a replay: which decision is shown, and what is said of it.
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const element = id => document.getElementById(id);
 const end = data.frames.length - 1;
 const boards = [];  // what is on each cell before each decision
 const chances = [];  // as last known
@@ -22,12 +21,9 @@ function show(wanted) {
   element("at").value = at;
   element("says").textContent = said(frame);
   element("board").setAttribute("aria-label", element("says").textContent);
-  element("chances").innerHTML = (chances[at] ?? []).map((chance, seat) =>
-    `<span style="width:${100 * chance}%;background:${data.colours[seat]}" ` +
-    `title="${Math.round(100 * chance)} %"></span>`).join("");
-  element("seats").innerHTML = "<tr><th>seat<th>hand<th>eliminated<th>territory<th>chance</tr>" +
-    data.colours.map((colour, seat) => row(frame, colour, seat)).join("");
-  document.querySelectorAll("#seats .name").forEach((cell, seat) => { cell.textContent = nameAt(seat); });
+  const [hand, gone, land] = frame.counts;
+  const seats = hand.map((rings, seat) => ({name: nameAt(seat), hand: rings, eliminated: gone[seat], territory: land[seat]}));
+  showSeats(seats, {goals: data.goals, now: frame.seat, chances: chances[at]});
 }
 
 function nameAt(seat) {
@@ -41,17 +37,11 @@ function said(frame) {
   return data.result ? `${number}seat ${data.result.winner + 1} wins by ${data.result.end}` : `${number}not over`;
 }
 
-function row(frame, colour, seat) {
-  const [hand, gone, land] = frame.counts.map(numbers => numbers[seat]);
-  const chance = chances[at] ? `${Math.round(100 * chances[at][seat])} %` : "-";
-  return `<tr class="${frame.seat === seat ? "now" : ""}"><td><span class="dot" style="background:${colour}"></span>` +
-    `<span class="name"></span><td>${hand}<td>${gone} of ${data.goals.elim}<td>${land} of ${data.goals.terr}<td>${chance}`;
-}
-
 function play(on) {
   clearInterval(timer);
   timer = on ? setInterval(() => at < end ? show(at + 1) : play(false), 500) : 0;
   element("play").innerHTML = on ? "&#9208;" : "&#9654;";
+  element("play").setAttribute("aria-label", on ? "Pause" : "Play");
 }
 
 const steps = {
@@ -61,7 +51,8 @@ const steps = {
 for (const [id, step] of Object.entries(steps)) element(id).onclick = step;
 const keys = {Home: "first", ArrowLeft: "back", ArrowRight: "on", End: "end", " ": "play"};
 document.addEventListener("keydown", event => {
-  if (!(event.key in keys) || event.target.matches("button, input[type=checkbox]") && event.key === " ") return;
+  if (!(event.key in keys) || isForBrowser(event)) return;
+  if (event.target.matches("button, input[type=checkbox]") && event.key === " ") return;
   event.preventDefault();
   steps[keys[event.key]]();
 });

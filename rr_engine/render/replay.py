@@ -18,10 +18,10 @@ from rr_engine.kernels import layout
 from rr_engine.outcome import Outcome
 from rr_engine.records.record import GameRecord
 from rr_engine.render.page import filled, framed, part
-from rr_engine.render.svg import SEAT_COLOURS, centre, on_cells, size
+from rr_engine.render.svg import centre, on_cells, size
 
 _LEAST_SHARE = 0.01  # of a policy on a cell that is shown
-_SWING = 0.2  # of a seat's chances from one of its decisions to its next: a moment
+_SWING = 0.2  # of a seat's chances since they were known last, whoever decided: a moment
 _FIRSTS = {
     layout.CAPTURE: "first capture",
     layout.LINE_WHOLE: "first line",
@@ -78,7 +78,7 @@ def replay_page(shown: Shown) -> str:
     """The page; raises IllegalMoveError if the moves are not legal."""
     title = f"RingRift {shown.config.key}: {' - '.join(shown.names)}"
     parts = {
-        "script": part("board.js") + part("replay.js"),
+        "script": part("board.js") + part("frame.js") + part("replay.js"),
         "data": json.dumps(replay_data(shown), separators=(",", ":")).replace("<", r"\u003c"),
     }
     return framed(escape(title), filled(part("replay.html"), parts))
@@ -94,7 +94,6 @@ def replay_data(shown: Shown) -> dict[str, Any]:
         "about": shown.about,
         "names": list(shown.names),
         "swapped_at": shown.swapped_at,
-        "colours": SEAT_COLOURS[: shown.config.players],
         "place": place_data(shown.config.board),
         "goals": {"elim": int(game.state[0]["elim_goal"]), "terr": int(game.state[0]["terr_goal"])},
         "frames": frames,

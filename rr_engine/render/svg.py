@@ -17,11 +17,14 @@ from rr_engine.kernels import layout
 from rr_engine.state import stack_digits
 
 SEAT_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7")
-_ON_SEAT = ("#fff", "#000", "#fff", "#000")  # what can be read on each
+_ON_SEAT = ("#fff", "#000", "#000", "#000")  # what can be read on each
 _GREY, _WARM, _BRIGHT, _LIGHT = "#888", "#d55e00", "#f0e442", "#fff"
 _ACROSS, _DOWN = 20, 17  # from cell to cell; rows of hexagons are nearer
 _CELL, _MARKER, _HOLE = 18, 10, 5  # widths of dots
 _EDGE, _TARGET = 18, 15
+_AROUND, _AROUND_EDGE, _AROUND_TARGET = 10, 3, 2  # radius and widths of a ring around a stack, over none of it
+_INSIDE, _INSIDE_WIDTH = 7, 3  # of one on a stack
+_END, _END_WIDTH = 9, 2  # of the one where the last move ended
 _LOWEST, _NARROWER, _LEAST = 17, 3, 8  # width of a stack's lowest rings, of the next ones, and no less
 _LEVELS = 5  # of heat
 _WIDEST = 440  # pixels
@@ -37,20 +40,24 @@ def board_svg(
     """The position. `last`: cells of the last move in its order; `targets`: cells to choose from; `heat`: shares.
 
     A stack shows its rings as discs, the lowest the widest, neighbours of one colour as one, and its height. A marker
-    is a small ring, territory fills its cell.
+    is a small ring, territory fills its cell. Targets and heat fill empty cells and are rings around what stands on
+    others.
     """
-    place = game.board
+    place, tokens = game.board, on_cells(game)
     width, height = size(place)
+    levels = _levels(heat or {})
     return "".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" fill="none" font-size="9" '
             'font-family="sans-serif" text-anchor="middle">',
             _cells(place),
-            *_targets(place, sorted(targets)),
-            *_heat(place, heat or {}),
+            *_targets(place, [cell for cell in sorted(targets) if not tokens[cell]]),
+            *_heat(place, levels, tokens),
             _way(place, last),
-            *_pieces(place, on_cells(game)),
-            _end(place, last),
+            *_pieces(place, tokens),
+            _rings(place, last[-1:], _END, _GREY, _END_WIDTH),
+            *_heat_rings(place, levels, tokens),
+            *_target_rings(place, [cell for cell in sorted(targets) if tokens[cell]]),
             "</svg>",
         ]
     )
@@ -104,19 +111,43 @@ def _cells(place: Board) -> str:
     return _path("".join(lines), _GREY, _CELL, place, pale=".25", dashes=f' stroke-dasharray="0 {_ACROSS}"')
 
 
-def _heat(place: Board, heat: Mapping[int, float]) -> list[str]:
-    levels: dict[int, list[int]] = defaultdict(list)
+def _levels(heat: Mapping[int, float]) -> Mapping[int, Sequence[int]]:
+    """Cells by how warm they are, from 0 to `_LEVELS` - 1."""
+    levels: dict[int, list[int]] = {level: [] for level in range(_LEVELS)}
     for cell, share in sorted(heat.items()):
         levels[min(int(share * _LEVELS), _LEVELS - 1)].append(cell)
+    return levels
+
+
+def _heat(place: Board, levels: Mapping[int, Sequence[int]], tokens: Sequence[str]) -> list[str]:
     return [
-        _path(_dots(place, levels[level]), _WARM, _CELL, place, pale=f".{15 * (level + 1)}") for level in sorted(levels)
+        _path(_dots(place, (cell for cell in cells if not tokens[cell])), _WARM, _CELL, place, pale=_paleness(level))
+        for level, cells in levels.items()
     ]
+
+
+def _heat_rings(place: Board, levels: Mapping[int, Sequence[int]], tokens: Sequence[str]) -> list[str]:
+    return [
+        _rings(place, [cell for cell in cells if tokens[cell]], _INSIDE, _WARM, _INSIDE_WIDTH, pale=_paleness(level))
+        for level, cells in levels.items()
+    ]
+
+
+def _paleness(level: int) -> str:
+    return f".{15 * (level + 1)}"
 
 
 def _targets(place: Board, cells: Sequence[int]) -> list[str]:
     """Bright cells with an edge in the colour of the text around, which no territory has."""
     dots = _dots(place, cells)
     return [_path(dots, "currentColor", _EDGE, place), _path(dots, _BRIGHT, _TARGET, place)]
+
+
+def _target_rings(place: Board, cells: Sequence[int]) -> list[str]:
+    return [
+        _rings(place, cells, _AROUND, "currentColor", _AROUND_EDGE),
+        _rings(place, cells, _AROUND, _BRIGHT, _AROUND_TARGET),
+    ]
 
 
 def _pieces(place: Board, tokens: Sequence[str]) -> list[str]:
@@ -129,10 +160,10 @@ def _pieces(place: Board, tokens: Sequence[str]) -> list[str]:
     markers = [_path(_dots(place, of[f"m{seat}"]), SEAT_COLOURS[seat], _MARKER) for seat in seats]
     holes = _dots(place, (cell for cell, token in enumerate(tokens) if token[:1] == "m"))
     stacks = {cell: token[1:] for cell, token in enumerate(tokens) if token[:1] == "s"}
-    return [*taken, *markers, _path(holes, _LIGHT, _HOLE), *_rings(place, stacks), *_heights(place, stacks)]
+    return [*taken, *markers, _path(holes, _LIGHT, _HOLE), *_discs(place, stacks), *_heights(place, stacks)]
 
 
-def _rings(place: Board, stacks: Mapping[int, str]) -> list[str]:
+def _discs(place: Board, stacks: Mapping[int, str]) -> list[str]:
     """Discs of every stack, lowest rings first."""
     layers: dict[tuple[int, int], list[int]] = defaultdict(list)  # (how many colours are below, seat) -> cells
     for cell, digits in stacks.items():
@@ -159,10 +190,10 @@ def _way(place: Board, last: Sequence[int]) -> str:
     return _path(f"M{way}" if len(last) > 1 else "", _GREY, 2)
 
 
-def _end(place: Board, last: Sequence[int]) -> str:
-    """A ring where the last move ended."""
-    ring = '<circle cx="{}" cy="{}" r="9" stroke="{}" stroke-width="2"/>'
-    return "".join(ring.format(*centre(place, cell), _GREY) for cell in last[-1:])
+def _rings(place: Board, cells: Iterable[int], radius: int, colour: str, width: int, *, pale: str = "") -> str:
+    """Rings around cells, if there are any."""
+    circles = "".join('<circle cx="{}" cy="{}" r="{}"/>'.format(*centre(place, cell), radius) for cell in cells)
+    return f'<g stroke="{colour}" stroke-width="{width}"{_opacity(pale)}>{circles}</g>' if circles else ""
 
 
 def _dots(place: Board, cells: Iterable[int]) -> str:
@@ -174,5 +205,9 @@ def _path(line: str, colour: str, width: int, filling: Board | None = None, *, p
     if not line:
         return ""
     cap = "round" if filling is None or filling.is_hex else "square"
-    opacity = f' stroke-opacity="{pale}"' if pale else ""
-    return f'<path d="{line}" stroke="{colour}" stroke-width="{width}" stroke-linecap="{cap}"{opacity}{dashes}/>'
+    stroke = f'stroke="{colour}" stroke-width="{width}" stroke-linecap="{cap}"{_opacity(pale)}{dashes}'
+    return f'<path d="{line}" {stroke}/>'
+
+
+def _opacity(pale: str) -> str:
+    return f' stroke-opacity="{pale}"' if pale else ""

@@ -1,41 +1,93 @@
 // The page to play on. It keeps the moves, in its address too; what they lead to and who plays what is asked of the server.
 
 const YOU = "you", LEAST = 0.01;  // share of a hint that is shown on the board
-const element = id => document.getElementById(id);
+const PACE_MS = 300;  // of a decision that others make while nobody plays: whoever watches has to see it
+const ADDRESS_MS = 1000;  // from one change of the address to the next: browsers refuse more than 100 in a while
+const NAMED = 8;  // cells of a line or a region that a button names
 const game = {config: "hex8_2p", players: [YOU, "heuristic"], moves: []};
-let world, stand, chosen = [], cursor = -1, hints = {}, paused = false, asked = 0;
+let world, stand, chosen = [], hints = {}, chances = null, paused = false, asked = 0;
 let known = false;  // whether `stand` is what the moves have led to: until then nothing can be chosen
+let lit = null;  // cells of the choice that is pointed at
+let cursor = -1, column = 0;  // the cell that the keyboard is at, and how far to the right its column is
+let leaving = new AbortController();  // of what is asked and not waited for any more
+let written = 0, writing = 0;  // when the address was, and the timer by which it will be
 
 async function ask(path, body) {
-  const answer = await fetch(path, {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
-  const told = await answer.json();
+  const question = {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body), signal: leaving.signal};
+  const answer = await fetch(path, question).catch(() => { throw new Error("The server cannot be reached."); });
+  const told = await answer.json().catch(() => ({detail: `The server answers ${answer.status}.`}));
   if (!answer.ok) throw new Error(told.detail);
   return told.answers[0];
 }
 
+const tell = text => { element("says").textContent = text; };
 const position = () => ({config: game.config, moves: game.moves});
-const place = () => world.boards[world.configs.find(one => one.key === game.config).board];
+const configOf = key => world.configs.find(one => one.key === key);
+const place = () => world.boards[configOf(game.config).board];
 const agentAt = seat => game.players[stand.swapped && stand.hand.length === 2 ? 1 - seat : seat];
 const isYours = () => known && stand.seat !== null && agentAt(stand.seat) === YOU;
 
 // Where a game stands is all in the address, so a link is the game.
-function writeAddress() {
+function link() {
   const words = new URLSearchParams({config: game.config, players: game.players.join(","), moves: game.moves.join(" ")});
-  history.replaceState(null, "", "#" + words);
+  return String(new URL("#" + words, location.href));
+}
+
+function writeAddress() {
+  clearTimeout(writing);
+  writing = setTimeout(() => {
+    written = Date.now();
+    history.replaceState(null, "", link());
+  }, Math.max(0, written + ADDRESS_MS - Date.now()));
 }
 
 function readAddress() {
-  const words = new URLSearchParams(location.hash.slice(1));
-  if (world.configs.some(one => one.key === words.get("config"))) game.config = words.get("config");
-  const seats = world.configs.find(one => one.key === game.config).seats;
-  const named = (words.get("players") ?? "").split(",").filter(name => name);
-  game.players = Array.from({length: seats}, (_, seat) => named[seat] ?? (seat ? "heuristic" : YOU));
+  const words = new URLSearchParams(location.hash.slice(1)), key = words.get("config") ?? game.config;
+  if (!configOf(key)) throw new Error(`There is no ${key} here: boards are ${world.configs.map(one => one.key).join(", ")}.`);
+  const players = (words.get("players") ?? "").split(",").filter(name => name);
+  game.config = key;
+  game.players = Array.from({length: configOf(key).seats}, (_, seat) => players[seat] ?? (seat ? "heuristic" : YOU));
   game.moves = (words.get("moves") ?? "").split(" ").filter(move => move);
 }
 
+// The game that the address tells.
+function open() {
+  try {
+    readAddress();
+  } catch (error) {
+    return tell(error.message);
+  }
+  element("config").value = game.config;
+  drawPlayers(game.config);
+  start();
+}
+
+// Another game than before: nothing that was known holds.
+function start() {
+  stand = undefined; cursor = -1; chances = null;
+  pause(false);
+  goOn();
+}
+
+// What is on its way is not waited for any more; returns a number that holds until this is said again.
+function leave() {
+  known = false; chosen = []; hints = {}; lit = null;
+  element("hints").replaceChildren();
+  element("choices").replaceChildren();
+  element("link").hidden = true;
+  leaving.abort();
+  leaving = new AbortController();
+  return ++asked;
+}
+
+function fail(error, mine) {
+  if (mine !== asked) return;
+  if (!stand) { element("board").replaceChildren(); element("seats").replaceChildren(); element("chances").replaceChildren(); }
+  tell(error.message);
+}
+
 async function goOn() {
-  const mine = ++asked;
-  chosen = []; hints = {}; known = false; element("hints").replaceChildren();
+  const mine = leave();
   try {
     const now = await ask("legal", {positions: [position()]});
     if (mine !== asked) return;
@@ -44,13 +96,12 @@ async function goOn() {
     writeAddress();
     draw();
     if (stand.seat === null || isYours() || paused) return;
-    const decision = await ask("move", {positions: [position()], player: agentAt(stand.seat), seed: game.moves.length});
+    const asking = ask("move", {positions: [position()], player: agentAt(stand.seat), seed: game.moves.length});
+    const [decision] = await Promise.all([asking, game.players.includes(YOU) || new Promise(seen => setTimeout(seen, PACE_MS))]);
     if (mine !== asked) return;
-    showChances(decision.chances);
+    chances = decision.chances;
     play(decision.move);
-  } catch (error) {
-    if (mine === asked) element("says").textContent = error.message;
-  }
+  } catch (error) { fail(error, mine); }
 }
 
 function play(move) {
@@ -78,6 +129,7 @@ function targets() {
 }
 
 function choose(cell) {
+  if (!known) return;
   if (!targets().has(cell)) {
     chosen = [];
     if (!targets().has(cell)) return draw();
@@ -92,24 +144,44 @@ function words(move) {
   const [, kind, rest] = /^([A-Z])(.*)$/.exec(move.move);
   if (kind === "P") return rest === "-" ? "place nothing" : `place ${rest.split("x")[1]}`;
   if (kind === "R" && rest !== "-") return `recover, ${move.move}`;
-  return {W: "swap seats", M: "move", C: rest === "-" ? "end the chain" : "capture", L: rest.endsWith("+") ? "collapse all of the line" : "collapse part of the line, free",
-    E: "eliminate here", T: rest === "-" ? "claim nothing" : "claim this region", F: "eliminate, forced", R: "do not recover"}[kind] ?? move.move;
+  if (kind === "L") return `collapse ${rest.endsWith("+") ? "all of the line" : "part of the line, free"}: ${named(move.cells)}`;
+  if (kind === "T" && rest !== "-") return `claim ${named(move.cells)}`;
+  return {W: "swap seats", M: "move", C: rest === "-" ? "end the chain" : "capture", E: "eliminate here",
+    T: "claim nothing", F: "eliminate, forced", R: "do not recover"}[kind] ?? move.move;
+}
+
+function named(cells) {
+  if (cells.length <= NAMED) return `${cells.length > 1 ? "cells" : "cell"} ${cells.join(" ")}`;
+  return `${cells.length} cells, ${cells.slice(0, NAMED - 1).join(" ")} ... ${cells.at(-1)}`;
 }
 
 function draw() {
-  const chances = element("board").dataset;
-  const marks = {last: chosen.length ? chosen : stand.last, targets: [...targets()], heat: hints};
+  if (!stand) return;
+  const seen = element("board").dataset;
+  lit = null;
+  drawBoard();
+  seen.seat = stand.seat ?? "over";
+  seen.moves = game.moves.length;
+  element("cell").textContent = cursor < 0 ? "" : saidOf(cursor);
+  tell(said());
+  drawChoices();
+  drawSeats();
+}
+
+function drawSeats() {
+  const seats = stand.hand.map((hand, seat) =>
+    ({name: agentAt(seat), hand, eliminated: stand.eliminated[seat], territory: stand.territory[seat]}));
+  showSeats(seats, {goals: stand.goals, now: stand.seat, chances});
+}
+
+function drawBoard() {
+  const marks = {last: chosen.length ? chosen : stand.last, targets: lit ?? [...targets()], heat: hints};
   const board = element("board");
   board.innerHTML = boardSvg(place(), stand.on_cells, marks);
   if (cursor >= 0) {
     const [x, y] = place().centres[cursor];
-    board.firstChild.insertAdjacentHTML("beforeend", `<circle cx="${x}" cy="${y}" r="10" stroke="#d55e00" stroke-width="2"/>`);
+    board.firstChild.insertAdjacentHTML("beforeend", `<circle cx="${x}" cy="${y}" r="12" stroke="#d55e00" stroke-width="2"/>`);
   }
-  chances.seat = stand.seat ?? "over";
-  chances.moves = game.moves.length;
-  element("says").textContent = said();
-  drawChoices();
-  drawSeats();
 }
 
 function said() {
@@ -120,6 +192,13 @@ function said() {
   return `${who}, seat ${stand.seat + 1}: ${phases[stand.phase]}${paused && !isYours() ? " (paused)" : ""}`;
 }
 
+// What is on a cell, for who cannot see it.
+function saidOf(cell) {
+  const [what, ...seats] = stand.on_cells[cell], top = Number(seats.at(-1)) + 1;
+  const on = {s: `stack of ${seats.length}, seat ${top} on top`, m: `marker of seat ${top}`, c: `territory of seat ${top}`}[what];
+  return `cell ${cell}: ${on ?? "empty"}${targets().has(cell) ? ", can be chosen" : ""}`;
+}
+
 // What has no cells, and what shares all of them with another move, is chosen by a button.
 function drawChoices() {
   const shown = isYours() ? candidates().filter(move => !move.cells.length || chosen.length && isChosen(move)) : [];
@@ -127,30 +206,27 @@ function drawChoices() {
     const button = document.createElement("button");
     button.textContent = words(move);
     button.title = move.move;
-    button.onclick = () => play(move.move);
+    button.onclick = () => { if (isYours()) { play(move.move); element("board").focus({preventScroll: true}); } };
+    button.onmouseenter = button.onfocus = () => light(move.cells);
+    button.onmouseleave = button.onblur = () => light(null);
     return button;
   }));
 }
 
-function drawSeats() {
-  element("seats").innerHTML = "<tr><th>seat<th>hand<th>eliminated<th>territory</tr>" + stand.hand.map((hand, seat) =>
-    `<tr class="${stand.seat === seat ? "now" : ""}"><td><span class="dot" style="background:${world.colours[seat]}"></span>` +
-    `<span class="name"></span><td>${hand}<td>${stand.eliminated[seat]} of ${stand.goals.elim}` +
-    `<td>${stand.territory[seat]} of ${stand.goals.terr}</tr>`).join("");
-  document.querySelectorAll("#seats .name").forEach((cell, seat) => { cell.textContent = agentAt(seat); });
-}
-
-function showChances(chances) {
-  element("chances").innerHTML = (chances ?? []).map((chance, seat) =>
-    `<span style="width:${100 * chance}%;background:${world.colours[seat]}" title="${Math.round(100 * chance)} %"></span>`).join("");
+function light(cells) {
+  if (!known) return;
+  lit = cells;
+  drawBoard();
 }
 
 async function hint() {
-  const adviser = game.players.find(name => name !== YOU) ?? "heuristic";
-  element("hints").textContent = `${adviser} thinks ...`;
+  if (!known || stand.seat === null) return;
+  const mine = asked;
+  element("hints").textContent = `${world.adviser} thinks ...`;
   try {
-    const told = await ask("evaluate", {positions: [position()], player: adviser});
-    showChances(told.chances);
+    const told = await ask("evaluate", {positions: [position()], player: world.adviser});
+    if (mine !== asked) return;
+    chances = told.chances;
     hints = {};
     for (const move of told.best) if (move.cells.length && move.share >= LEAST) hints[move.cells.at(-1)] = (hints[move.cells.at(-1)] ?? 0) + move.share;
     const most = Math.max(...Object.values(hints));
@@ -162,21 +238,26 @@ async function hint() {
       line.textContent = `${share} %${value}: ${words(move)}  ${move.move}`;
       return line;
     }));
-    draw();
-  } catch (error) { element("hints").textContent = error.message; }
+    drawBoard();
+    drawSeats();
+  } catch (error) { if (mine === asked) element("hints").textContent = error.message; }
 }
 
 // Back to a decision of yours; where only others play, one back, and they rest.
 async function undo() {
-  const mine = ++asked, yours = game.players.includes(YOU);
-  while (game.moves.length && mine === asked) {
-    game.moves.pop();
-    stand = await ask("legal", {positions: [position()]});
-    known = true;
-    if (!yours || isYours()) break;
-  }
-  if (!yours) pause(true);
-  goOn();
+  const mine = leave(), yours = game.players.includes(YOU);
+  chances = null;
+  try {
+    while (game.moves.length) {
+      game.moves.pop();
+      const now = await ask("legal", {positions: [position()]});
+      if (mine !== asked) return;
+      stand = now;
+      if (!yours || agentAt(stand.seat) === YOU) break;
+    }
+    if (!yours) pause(true);
+    goOn();
+  } catch (error) { fail(error, mine); }
 }
 
 function pause(on) {
@@ -194,21 +275,29 @@ function cellAt(event) {
   return far(place().centres[nearest]) < 121 ? nearest : -1;
 }
 
-function walk(dx, dy) {
-  if (cursor < 0) cursor = Math.floor(place().centres.length / 2);
-  const [x, y] = place().centres[cursor];
-  const ahead = place().centres.map(([a, b], cell) => [cell, (a - x) * dx + (b - y) * dy, Math.abs((a - x) * dy) + Math.abs((b - y) * dx)])
-    .filter(([, along]) => along > 1).sort((one, other) => one[1] + 2 * one[2] - other[1] - 2 * other[2]);
-  if (ahead.length) cursor = ahead[0][0];
-  element("cell").textContent = `cell ${cursor}: ${stand.on_cells[cursor] || "empty"}`;
+// Along the row, or to the next one: there to the cell nearest to the column, so that the way up and down is straight.
+function walk(across, down) {
+  const centres = place().centres;
+  if (cursor < 0) { cursor = Math.floor(centres.length / 2); column = centres[cursor][0]; }
+  const [x, y] = centres[cursor];
+  const ahead = ([a, b]) => across ? (b === y ? across * (a - x) : 0) : down * (b - y);
+  const [next] = centres.map((middle, cell) => ({cell, away: ahead(middle), aside: Math.abs(middle[0] - column)}))
+    .filter(one => one.away > 0).sort((one, other) => one.away - other.away || one.aside - other.aside);
+  if (next) cursor = next.cell;
+  if (next && across) column = centres[cursor][0];
   draw();
 }
 
-element("board").onclick = event => { const cell = cellAt(event); if (cell >= 0) choose(cell); };
+element("board").onclick = event => {
+  if (!known) return;
+  const cell = cellAt(event);
+  if (cell >= 0) choose(cell);
+};
 element("board").onkeydown = event => {
   const ways = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
+  if (!stand || isForBrowser(event)) return;
   if (event.key in ways) walk(...ways[event.key]);
-  else if (event.key === "Enter" && cursor >= 0) choose(cursor);
+  else if (event.key === "Enter") { if (cursor >= 0 && !event.repeat) choose(cursor); }
   else if (event.key === "Escape") { chosen = []; draw(); }
   else return;
   event.preventDefault();
@@ -216,25 +305,32 @@ element("board").onkeydown = event => {
 element("undo").onclick = undo;
 element("hint").onclick = hint;
 element("stop").onclick = () => { pause(!paused); goOn(); };
-element("share").onclick = async () => { await navigator.clipboard.writeText(location.href); element("says").textContent = "The link is copied."; };
+element("share").onclick = async () => {
+  try {
+    await navigator.clipboard.writeText(link());
+    tell("The link is copied.");
+  } catch {  // browsers let only pages of this machine, and such over https, do that
+    element("link").hidden = false;
+    element("link").value = link();
+    element("link").select();
+    tell("Copy the link from the field below.");
+  }
+};
 element("config").onchange = () => drawPlayers(element("config").value);
 element("new").onsubmit = event => {
   event.preventDefault();
   game.config = element("config").value;
   game.players = [...document.querySelectorAll("#players input")].map(input => input.value.trim() || YOU);
-  game.moves = []; cursor = -1;
-  pause(false);
-  showChances(null);
-  goOn();
+  game.moves = [];
+  start();
 };
 
 function drawPlayers(key) {
-  const {seats} = world.configs.find(one => one.key === key);
-  element("players").replaceChildren(...Array.from({length: seats}, (_, seat) => {
+  element("players").replaceChildren(...Array.from({length: configOf(key).seats}, (_, seat) => {
     const input = document.createElement("input");
     input.setAttribute("list", "names"); input.setAttribute("aria-label", `player of seat ${seat + 1}`);
     input.value = game.players[seat] ?? "heuristic"; input.size = 14;
-    input.style.borderLeft = `.5rem solid ${world.colours[seat]}`;
+    input.style.borderLeft = `.5rem solid ${SEAT_COLOURS[seat]}`;
     return input;
   }));
 }
@@ -242,12 +338,8 @@ function drawPlayers(key) {
 async function begin() {
   world = await (await fetch("boards")).json();
   element("config").replaceChildren(...world.configs.map(one => new Option(one.key)));
-  for (const name of [YOU, "champion", "champion:32", "heuristic", "search:heuristic:64", "greedy", "random"])
-    element("names").append(new Option(name));
-  readAddress();
-  element("config").value = game.config;
-  drawPlayers(game.config);
-  window.onhashchange = () => { readAddress(); goOn(); };
-  await goOn();
+  element("names").replaceChildren(...[YOU, ...world.players].map(name => new Option(name)));
+  window.onhashchange = open;
+  open();
 }
-begin();
+begin().catch(() => tell("The server cannot be reached."));

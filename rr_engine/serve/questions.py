@@ -13,6 +13,7 @@ from rr_engine.boards import CONFIGS, Config
 from rr_engine.errors import ConfigError, DataError
 from rr_engine.game import Game
 from rr_engine.players.asked import Thought
+from rr_engine.players.registry import ADVISER
 from rr_engine.render.svg import on_cells
 
 _MOVES, _POSITIONS = 8192, 64  # that one question may hold
@@ -33,7 +34,12 @@ Key = Annotated[
     Field(json_schema_extra={"enum": [config.key for config in CONFIGS]}),
 ]
 _Name = Annotated[
-    str, StringConstraints(max_length=128), Field(description="A player.", examples=["champion", "heuristic"])
+    str,
+    StringConstraints(max_length=128),
+    Field(
+        description=f"A player; `{ADVISER}` is the champion or, before there is one, a search by the heuristic.",
+        examples=["champion", "heuristic", ADVISER],
+    ),
 ]
 
 
@@ -161,6 +167,14 @@ class Evaluations(BaseModel):
     """One for each position asked about."""
 
     answers: list[Evaluation]
+
+
+def warm(board_name: str) -> None:
+    """Have the rules of a board compiled, so that no question waits for it."""
+    game = Game(next(config for config in CONFIGS if config.board_name == board_name))
+    game.play(int(game.legal_moves()[0]))
+    stand_of(Game.from_text(game.config, game.to_text()))
+    stand_of(game)
 
 
 def game_at(position: Position) -> Game:

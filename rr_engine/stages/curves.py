@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rr_engine.boards import Config
-from rr_engine.errors import DataError, shown
+from rr_engine.errors import DataError, VaultError, shown
 from rr_engine.players.stored import KIND as CHECKPOINT_KIND
 from rr_engine.render.charts import Curve, chart, notice
 from rr_engine.selfplay.curriculum import ANCHORS
@@ -29,33 +29,47 @@ def places(config: str, of: str) -> list[str]:
 
 
 def drawn(vault: Vault, config: Config) -> list[str]:
-    """SVGs of all curves that have two points, in the order of the loop."""
-    return [svg for makers in STAGES.values() for make in makers if (svg := make(vault, config))]
+    """SVGs of all curves that have two points, in the order of the loop; of one that cannot be drawn, why."""
+    return [svg for makers in STAGES.values() for make in makers if (svg := _drawn(make, vault, config))]
+
+
+def _drawn(make: Callable[[Vault, Config], str], vault: Vault, config: Config) -> str:
+    try:
+        return make(vault, config)
+    except (VaultError, DataError) as error:
+        return notice(f"a curve cannot be drawn: {error}")
 
 
 def _games(vault: Vault, config: Config) -> str:
     made = games.rates(games.own_claims(vault, config), vault.cards(games.KIND, config.key))
-    return _line("games an hour", list(enumerate(made.values())), across="run", up="games/h")
+    return _lines("games an hour", {"games": list(enumerate(made.values()))}, across="run", up="games/h")
 
 
 def _age(vault: Vault, config: Config) -> str:
-    return _data_line(vault, config, "newest_hours", "age of the newest game", up="hours")
+    ends = {"newest": "newest_hours", "oldest": "oldest_hours"}
+    return _data_lines(vault, config, ends, "age of games, when a dataset took them", up="hours")
 
 
 def _lag(vault: Vault, config: Config) -> str:
-    return _data_line(vault, config, "generation_lag", "generations behind the champion", up="generations")
+    return _data_lines(vault, config, {"lag": "generation_lag"}, "generations behind the champion", up="generations")
 
 
-def _data_line(vault: Vault, config: Config, fact: str, title: str, *, up: str) -> str:
+def _data_lines(vault: Vault, config: Config, facts: Mapping[str, str], title: str, *, up: str) -> str:
     cards = vault.cards(dataset.KIND, config.key)
-    known = [(number, card.facts[fact]) for number, card in enumerate(cards) if card.facts.get(fact) is not None]
-    return _line(title, known, across="dataset", up=up)
+    return _lines(
+        title,
+        {
+            name: [(number, card.facts[fact]) for number, card in enumerate(cards) if card.facts.get(fact) is not None]
+            for name, fact in facts.items()
+        },
+        across="dataset",
+        up=up,
+    )
 
 
-def _line(title: str, points: Sequence[tuple[int, float]], *, across: str, up: str) -> str:
-    if len(points) < 2:
-        return ""
-    return chart(title, [Curve(up, *zip(*points, strict=True))], across=across, up=up)
+def _lines(title: str, points: Mapping[str, Sequence[tuple[int, float]]], *, across: str, up: str) -> str:
+    curves = [Curve(name, *zip(*known, strict=True)) for name, known in points.items() if len(known) > 1]
+    return chart(title, curves, across=across, up=up) if curves else ""
 
 
 def _losses(vault: Vault, config: Config) -> str:
@@ -71,10 +85,11 @@ def _losses(vault: Vault, config: Config) -> str:
 
 
 def _ratings(vault: Vault, config: Config) -> str:
+    ratings = evaluations.newest_ratings(vault, config)
     known = {
         pointer.number: standing
         for pointer in vault.pointers(config.key)
-        if (standing := evaluations.standing_of(vault, config, pointer.sha256)) is not None
+        if (standing := evaluations.standing_in(ratings, pointer.sha256)) is not None
     }
     if len(known) < 2:
         return ""

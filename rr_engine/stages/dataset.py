@@ -121,21 +121,23 @@ class _Chosen:
     vault: Vault
     used: list[Card] = field(default_factory=list[Card])
     refused: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    repeated: int = 0  # games whose moves were those of one before
 
     def records(self, cards: list[Card]) -> Iterator[GameRecord]:
         """Games of `cards` that differ in their moves, of whole shards; raises DataError if all are refused."""
         known: set[str] = set()
         for card in cards:
             records, problems = games.read_shard(self.vault, card)
+            bad = len(problems) if records else card.rows
             problems += games.unmeasured(card)
             if problems:
-                self.refused.append(
-                    {"shard": card.sha256, "games": card.rows, "bad": len(problems), "why": problems[0]}
-                )
+                self.refused.append({"shard": card.sha256, "games": card.rows, "bad": bad, "why": problems[0]})
                 continue
             self.used.append(card)
             for record in records:
-                if record.digest not in known:
+                if record.digest in known:
+                    self.repeated += 1
+                else:
                     known.add(record.digest)
                     yield record
         if not self.used:
@@ -188,6 +190,7 @@ def _facts(window: Window, shards: list[Card], chosen: _Chosen, now: datetime) -
         "newest_hours": hours_since(chosen.used[0].created, now),
         "games": len(window.games),
         "games_made": sum(card.rows for card in games.own(shards)),  # by games_db before this was built
+        "repeated_games": chosen.repeated,
         "refused_shards": len(chosen.refused),
         "refused_games": sum(shard["games"] for shard in chosen.refused),
         "refused": chosen.refused,

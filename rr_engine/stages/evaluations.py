@@ -28,6 +28,7 @@ HEURISTIC = "heuristic"
 CHAMPION = "champion"
 REMATCH = "champion-heuristic"  # the champion against the heuristic, where what is known of it no longer holds
 _NORMAL_95 = 1.96  # standard errors from the middle of a 95 % interval to its end
+_RECENT = 10  # champions, whose ratings tell how fast they become stronger
 AGAIN = "champion-predecessor"  # the champion, once more, against the one before it
 
 
@@ -40,6 +41,12 @@ def champion_results(vault: Vault, config: Config, sha256: str) -> Mapping[str, 
         if card.facts["candidate"] == sha256:
             return results
     return None
+
+
+def evaluation_of(vault: Vault, config: Config, sha256: str) -> Card | None:
+    """The newest evaluation in which a checkpoint was the candidate; None if there is none."""
+    cards = vault.cards(MATCHES_KIND, config.key)
+    return next((card for card in reversed(cards) if card.facts["candidate"] == sha256), None)
 
 
 def is_sound(card: Card, config: Config, settings: MatchSettings) -> bool:
@@ -129,10 +136,11 @@ def standing_of(vault: Vault, config: Config, sha256: str) -> Mapping[str, Any] 
 
     It has several, if settings or code have changed how it plays; then the one with the most games.
     """
-    return _standing(_newest_ratings(vault, config), sha256)
+    return standing_in(newest_ratings(vault, config), sha256)
 
 
-def _newest_ratings(vault: Vault, config: Config) -> Sequence[Mapping[str, Any]]:
+def newest_ratings(vault: Vault, config: Config) -> Sequence[Mapping[str, Any]]:
+    """The rows of the newest ratings, none before the first."""
     cards = vault.cards(RATINGS_KIND, config.key)
     return ratings_in(vault, cards[-1]) if cards else []
 
@@ -147,9 +155,16 @@ def ratings_in(vault: Vault, card: Card) -> list[dict[str, Any]]:
     return facts.known({"rows": rows}, card.name)["rows"]
 
 
-def _standing(ratings: Sequence[Mapping[str, Any]], sha256: str) -> Mapping[str, Any] | None:
+def standing_in(ratings: Sequence[Mapping[str, Any]], sha256: str) -> Mapping[str, Any] | None:
+    """The row of a checkpoint among these, as `standing_of` chooses it."""
     rows = [row for row in ratings if is_of(row, sha256)]
     return max(rows, key=lambda row: row["games"], default=None)
+
+
+def elo_facts(standing: Mapping[str, Any] | None) -> dict[str, float | None]:
+    """A rating and its 95 % interval, in Elo, as they are told."""
+    ends = {"elo": "elo", "elo_low": "low", "elo_high": "high"}
+    return {name: None if standing is None else round(standing[end], 1) for name, end in ends.items()}
 
 
 def is_of(row: Mapping[str, Any], sha256: str) -> bool:
@@ -165,18 +180,16 @@ class Velocity:
     error: float  # its standard error
 
 
-def elo_per_day(vault: Vault, config: Config) -> Velocity:
-    """The line through the champions' ratings over time, each as uncertain as its interval; 0 before the second one."""
-    days, elos, errors = [], [], []
-    ratings = _newest_ratings(vault, config)
-    for pointer in vault.pointers(config.key):
-        standing = _standing(ratings, pointer.sha256)
-        if standing is not None:
-            days.append(datetime.fromisoformat(pointer.created).timestamp() / 86400)
-            elos.append(standing["elo"])
-            errors.append((standing["high"] - standing["low"]) / (2 * _NORMAL_95))
+def elo_per_day(vault: Vault, config: Config) -> Velocity | None:
+    """The line through the newest champions' ratings over time, each as uncertain as its interval; None below two."""
+    ratings = newest_ratings(vault, config)
+    rated = [(at, row) for at in vault.pointers(config.key) if (row := standing_in(ratings, at.sha256)) is not None]
+    newest = rated[-_RECENT:]
+    days = [datetime.fromisoformat(pointer.created).timestamp() / 86400 for pointer, _ in newest]
+    elos = [standing["elo"] for _, standing in newest]
+    errors = [(standing["high"] - standing["low"]) / (2 * _NORMAL_95) for _, standing in newest]
     if len(set(days)) < 2:
-        return Velocity(0.0, 0.0)
+        return None
     weights = 1 / np.maximum(np.array(errors), 1.0) ** 2
     off = np.array(days) - np.average(days, weights=weights)
     spread = float(np.sum(weights * off**2))

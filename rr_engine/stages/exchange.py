@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from rr_engine.records.record import GameRecord, check_replays, digest_of, recor
 from rr_engine.records.views import ask_rows
 from rr_engine.settings import Settings
 from rr_engine.stages import games
-from rr_engine.vault import CLAIM_KIND, Card, Vault
+from rr_engine.vault import CLAIM_KIND, Card, Claim, Vault
 
 _TOLD = 5  # wrong games of a file that are named
 _LONGEST_NAME = 80  # of a player, characters
@@ -81,8 +83,8 @@ def export_games(
     Beside what a trace has stand `players` by the seat they opened at, `seed`, `generation` and `shard`. Raises
     DataError where there is no game, or one does not replay.
     """
-    cards = vault.cards(games.KIND, config.key)
-    chosen = _chosen(vault, config, cards, where, limit)
+    cards = games.all_shards(vault, config)
+    chosen = _chosen(vault, config, cards, where, limit, watch)
     count = watch(Task("games", len(chosen)))
     for card in cards:
         wanted = {game for game, place in chosen.items() if place == card.sha256}
@@ -93,13 +95,14 @@ def export_games(
                 count.add()
 
 
-def _chosen(vault: Vault, config: Config, cards: Sequence[Card], where: str, limit: int | None) -> dict[str, str]:
+def _chosen(
+    vault: Vault, config: Config, cards: Sequence[Card], where: str, limit: int | None, watch: Watch
+) -> dict[str, str]:
     """The shard where each game that is asked for stands first."""
-    if not cards:
-        raise DataError(f"no games of {config.key} in {vault.url}: make some, or import them")
     condition = f"where (\n{where}\n)" if where else ""  # on lines of its own: it may end with a comment
     chosen: dict[str, str] = {}
-    for row in ask_rows(games.open_games(vault, cards), f"select game, shard from games {condition}"):
+    connection = games.open_games(vault, cards, watch=watch)
+    for row in ask_rows(connection, f"select game, shard from games {condition}", watch=watch):
         if limit is not None and len(chosen) >= limit:
             break
         chosen.setdefault(row["game"], row["shard"])
@@ -135,7 +138,7 @@ def import_games(
     Every file is read and every game replayed before anything is written: state, legal moves and result as the trace
     has them. Raises TraceError, naming the first wrong games of the first wrong file, if there is one. Shards are
     durable one by one, each under a claim of its own, so what an interruption leaves is whole, and the same call again
-    brings the rest.
+    brings the rest; the same call at once makes the same shards.
 
     A trace says who moved where and who won, not what anybody thought: the games have no policy targets and no
     chances, and teach a network by their results. They count as made now, by nobody's champion but the present one.
@@ -156,7 +159,7 @@ def import_games(
     by_config: dict[Config, list[_Found]] = {}
     for game in reading.found:
         by_config.setdefault(game.config, []).append(game)
-    return [_import(vault, config, found, settings) for config, found in sorted(by_config.items())]
+    return [_import(vault, config, found, settings, watch) for config, found in sorted(by_config.items())]
 
 
 def _players(record: dict[str, Any], config: Config) -> tuple[str, ...] | None:
@@ -169,38 +172,66 @@ def _players(record: dict[str, Any], config: Config) -> tuple[str, ...] | None:
     return tuple(names)
 
 
-def _import(vault: Vault, config: Config, found: Sequence[_Found], settings: Settings) -> Imported:
+def _import(vault: Vault, config: Config, found: Sequence[_Found], settings: Settings, watch: Watch) -> Imported:
     """Keep the games of one config that are new."""
     by_digest: dict[str, _Found] = {}
     for game in found:
         by_digest.setdefault(digest_of(config, game.moves, pie=game.pie), game)
     cards = vault.cards(games.KIND, config.key)
-    stored = ask_rows(games.open_games(vault, cards), "select distinct game from games") if cards else []
-    known = {row["game"] for row in stored} & by_digest.keys()
-    new = [game for digest, game in by_digest.items() if digest not in known]
-    size, usual = settings.selfplay.shard_games, games.usual_decisions(vault, config)
-    for first in range(0, len(new), size):
-        _keep(vault, config, new[first : first + size], usual)
+    known: set[str] = set()
+    if cards:
+        stored = ask_rows(games.open_games(vault, cards, watch=watch), "select distinct game from games", watch=watch)
+        known = {row["game"] for row in stored} & by_digest.keys()
+    new = {digest: game for digest, game in by_digest.items() if digest not in known}
     if new:
-        vault.index(CLAIM_KIND, config.key)
-        vault.index(games.KIND, config.key)
+        _keep(vault, config, new, settings.selfplay.shard_games, watch)
     return Imported(config.key, len(found), len(new), len(known), len(found) - len(by_digest))
 
 
-def _keep(vault: Vault, config: Config, found: Sequence[_Found], usual_decisions: float) -> None:
-    """Keep some games as one shard, under a claim that gives them seeds of nobody else."""
-    pointer = vault.pointer(config.key)
-    claim = vault.claim(config.key, len(found), facts={"batch": games.IMPORTED, "player": games.IMPORTED})
-    records = [
+def _keep(vault: Vault, config: Config, found: Mapping[str, _Found], shard_games: int, watch: Watch) -> None:
+    """Keep games, by their digests, as shards of so many."""
+    usual, digests = games.usual_decisions(vault, config), list(found)
+    count = watch(Task("games", len(found), f"{config.key}, kept"))
+    for first in range(0, len(found), shard_games):
+        chosen = digests[first : first + shard_games]
+        claim = _claim(vault, config, {digest: found[digest].players for digest in chosen})
+        made = {"claim": claim.number, "player": games.IMPORTED, "planned_share": 0.0, "usual_decisions": usual}
+        records = _records(vault, config, [found[digest] for digest in chosen], claim)
+        games.keep(vault, config, records, made, producer=games.IMPORTED)
+        count.add(len(chosen))
+    vault.index(CLAIM_KIND, config.key)
+    vault.index(games.KIND, config.key)
+
+
+def _claim(vault: Vault, config: Config, players: Mapping[str, Sequence[str]]) -> Claim:
+    """The first claim for just these games with their players, made if there is none: seeds of nobody else.
+
+    Who imports them at once, or again after an interruption, gets the same one, so makes the same shard.
+    """
+    claimed = hashlib.sha256(json.dumps(list(players.items())).encode()).hexdigest()
+
+    def first() -> Claim | None:
+        return next((claim for claim in vault.claims(config.key) if claim.facts.get("games") == claimed), None)
+
+    if (known := first()) is not None:
+        return known
+    own = vault.claim(
+        config.key, len(players), facts={"batch": games.IMPORTED, "player": games.IMPORTED, "games": claimed}
+    )
+    return first() or own
+
+
+def _records(vault: Vault, config: Config, found: Sequence[_Found], claim: Claim) -> list[GameRecord]:
+    """Games as records, of the champion that there was when they were claimed."""
+    champions = [pointer for pointer in vault.pointers(config.key) if pointer.created <= claim.created]
+    return [
         record_of_moves(
             config,
             game.moves,
             pie=game.pie,
             seed=seed,
             players=game.players,
-            generation=-1 if pointer is None else pointer.number,
+            generation=champions[-1].number if champions else -1,
         )
         for seed, game in zip(range(claim.start, claim.stop), found, strict=True)
     ]
-    made = {"claim": claim.number, "player": games.IMPORTED, "planned_share": 0.0, "usual_decisions": usual_decisions}
-    games.keep(vault, config, records, made, producer=games.IMPORTED)

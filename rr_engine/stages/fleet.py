@@ -21,6 +21,7 @@ from rr_engine.settings import SelfplaySettings, Settings
 from rr_engine.stages import dataset, evaluations, games, pauses
 from rr_engine.stages.curriculum import curriculum_of
 from rr_engine.stages.dataset import hours_since
+from rr_engine.stages.evaluations import Velocity
 from rr_engine.vault import Card, Vault
 from rr_engine.vault.facts import known
 
@@ -56,7 +57,7 @@ def facts_of(
     champion = champion_of(vault, config)
     standing = None if champion is None else evaluations.standing_of(vault, config, champion.card.sha256)
     curriculum = curriculum_of(vault, config)
-    velocity = evaluations.elo_per_day(vault, config)
+    velocity = evaluations.elo_per_day(vault, config) or Velocity(0.0, 0.0)
     refused = list(takewhile(bool, (dataset.blocked(card, settings) for card in reversed(datasets))))
     newest = max((card.facts["generation"] for card in shards), default=-1)
     return ConfigFacts(
@@ -299,17 +300,14 @@ def _what_it_has(vault: Vault, config: Config, now: datetime) -> dict[str, Any]:
         return found
     sha256, number = champion.card.sha256, champion.pointer.number
     found |= {"champion": sha256[:12], "generation": number, "proven": champion.is_proven}
-    standing = evaluations.standing_of(vault, config, sha256)
-    if standing is not None:
-        found |= {
-            f"elo{end}": round(standing[name], 1) for end, name in (("", "elo"), ("_low", "low"), ("_high", "high"))
-        }
-    return found
+    return found | evaluations.elo_facts(evaluations.standing_of(vault, config, sha256))
 
 
 def ratings_table(vault: Vault, config: Config) -> list[dict[str, Any]]:
-    """A row per player of a config, strongest first; raises DataError before the first evaluation."""
-    evaluations.newest_matches(vault, config)
+    """A row per player of a config, strongest first, as last rated; raises DataError before the first evaluation."""
+    rows = evaluations.newest_ratings(vault, config)
+    if not rows:
+        raise DataError(f"no ratings of {config.key} yet: materialise elo first")
     champion = champion_of(vault, config)
     return [
         {
@@ -320,7 +318,7 @@ def ratings_table(vault: Vault, config: Config) -> list[dict[str, Any]]:
             "games": row["games"],
             "": _title(row, champion),
         }
-        for row in evaluations.ratings_of(vault, config)
+        for row in rows
     ]
 
 

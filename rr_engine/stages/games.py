@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -111,9 +112,12 @@ def _totals(cards: Sequence[Card], config: Config, seconds: float) -> dict[str, 
 
 def rates(claims: Sequence[Claim], cards: Sequence[Card]) -> dict[int, float]:
     """Games an hour of every run that left games, by its claim: from the claim to its last shard."""
+    kept: dict[int, list[Card]] = defaultdict(list)
+    for card in cards:
+        kept[card.facts["claim"]].append(card)
     found: dict[int, float] = {}
     for claim in claims:
-        own = [card for card in cards if card.facts["claim"] == claim.number]
+        own = kept[claim.number]
         seconds = _seconds_between(claim.created, own[-1].created) if own else 0.0
         if seconds > 0:
             found[claim.number] = round(3600 * sum(card.rows for card in own) / seconds, 1)
@@ -215,9 +219,22 @@ def keep(
     )
 
 
-def open_games(vault: Vault, cards: Sequence[Card]) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection with the views `games`, `decisions` and `chains` over some shards (`records.views`)."""
-    return views.open_views(vault.path(card) for card in cards)
+def all_shards(vault: Vault, config: Config) -> list[Card]:
+    """Those of a config, whoever made them, the newest last; raises DataError where there are none."""
+    cards = vault.cards(KIND, config.key)
+    if not cards:
+        raise DataError(
+            f"no games of {config.key} in {vault.url}: make some (games_db) or import them (rr games import)"
+        )
+    return cards
+
+
+def open_games(vault: Vault, cards: Sequence[Card], *, watch: Watch = UNWATCHED) -> duckdb.DuckDBPyConnection:
+    """A DuckDB connection with the views `games`, `decisions` and `chains` over some shards (`records.views`).
+
+    Every shard is hashed, and copied first where the vault is distant.
+    """
+    return views.open_views(vault.path(card) for card in watch(Task("shards", len(cards))).each(cards))
 
 
 def endings(vault: Vault, cards: Sequence[Card]) -> list[dict[str, Any]]:

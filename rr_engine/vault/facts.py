@@ -61,6 +61,8 @@ class _Dataset(TypedDict, total=False):
     oldest_hours: Number
     games: Tally
     games_made: Tally
+    repeated_games: Tally
+    refused_games: Tally
     refused: list[_Refused]
     samples: Tally
     samples_by_seat: Seats

@@ -57,7 +57,7 @@ def _workers(cluster: Running) -> dict[str, dict[str, Any]]:
 
 def _told_of(cluster: Running, run: str) -> str:
     """What the page says that games wait for, when it is this run."""
-    rows = liveness.table(cluster.instance, cluster.vault, load(SETTINGS), [HEX])
+    rows = liveness.table(cluster.instance, cluster.vault, load(SETTINGS), [HEX], cluster.nodes())
     return next((row["waits_for"] for row in rows if run in row["waits_for"]), "")
 
 

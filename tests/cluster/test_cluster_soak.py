@@ -18,7 +18,7 @@ _LOG = logging.getLogger(__name__)  # shown when it fails
 def test_cluster_loses_nothing_when_shaken(cluster: Running, wire: Tripwire) -> None:
     seed = random.SystemRandom().randrange(10**6)
     _LOG.warning("seed %d", seed)
-    report = shake(cluster, wire, minutes=2, kills=len(KINDS), seed=seed, tell=_LOG.warning, spares=True)
+    report = shake(cluster, wire, minutes=2, kills=len(KINDS), seed=seed, tell=_LOG.warning, within=1, spares=True)
     assert wrong(report) == {}, report
     assert report["kills"] == Counter(KINDS)
     assert report["configs"] == len(CONFIGS)

@@ -17,6 +17,7 @@ FACTS: dict[str, dict[str, Any]] = {
         **{"problems": ["none"], "quality": {"games": 2, "score": 1}, "newest_hours": 0.5, "oldest_hours": 9},
         **{"games": 2, "games_made": 4, "samples": 9, "samples_by_seat": [4, 5], "samples_made": 9, "samples_new": 9},
         **{"refused": [{"shard": "c" * 64, "games": 1, "bad": 1, "why": "w"}], "samples_wanted": 5},
+        **{"refused_games": 1, "repeated_games": 0},
         **{"replay_ratio": 0.5, "replay_ratio_next": 1.5, "generation_lag": 0},
     },
     "checkpoint": {

@@ -1,9 +1,11 @@
 """The command `rr`: what it prints, and how it fails."""
 
+import importlib
 import json
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import create_autospec
 
 import pytest
 from typer.testing import CliRunner
@@ -11,9 +13,11 @@ from typer.testing import CliRunner
 from rr_engine import cli
 from rr_engine.bench import engine as bench
 from rr_engine.boards import CONFIGS
+from rr_engine.errors import ConfigError
 from rr_engine.records import shard, trace
 from rr_engine.vault import Vault
 from tests.engine.games import make_records
+from tests.engine.vaults import put
 
 OWN = Path(__file__).parents[1] / "data" / "games.jsonl.gz"
 
@@ -149,6 +153,16 @@ class TestBench:
         assert [len(line) for line in lines[:2]] == [len(lines[0])] * 2
         assert ["hex8_2p"] in [line.split() for line in lines] and ["hex8", "True"] in [line.split() for line in lines]
 
+    @pytest.mark.parametrize("name", ["selfplay", "training"])
+    def test_what_runs_a_network_is_measured_as_asked(self, monkeypatch, name):
+        module = importlib.import_module(f"rr_engine.bench.{name}")
+        measure = create_autospec(getattr(module, f"measure_{name}"), return_value={"samples_per_s": 1.5})
+        monkeypatch.setattr(module, f"measure_{name}", measure)
+        result = rr("bench", name, "--config", "hex8_3p", "--seconds", 5, "--runs", 1, "--json", "--quiet")
+        assert json.loads(result.stdout) == {"samples_per_s": 1.5}
+        (config,), words = measure.call_args
+        assert (config.key, words["seconds"], words["runs"]) == ("hex8_3p", 5, 1)
+
 
 class TestErrors:
     def test_an_error_of_the_engine_is_one_line_and_status_2(self, monkeypatch, capsys):
@@ -173,8 +187,63 @@ class TestErrors:
             assert told.startswith("rr: the query failed: ") and says in told and told.count("\n") == 1
             assert "LINE" not in told
 
+    @pytest.mark.parametrize(
+        "words",
+        [
+            ("standings",),
+            ("pause", "hex8_2p", "why"),
+            ("resume", "hex8_2p"),
+            ("crown", "hex8_2p", "0" * 8, "why"),
+            ("games", "replay", "a:b"),
+        ],
+    )
+    def test_the_vault_is_opened_as_the_settings_say(self, monkeypatch, tmp_path, words):
+        pytest.importorskip("s3fs", reason="needs the extra `cluster`: make .venv/.installed")
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            monkeypatch.setenv(name, str(tmp_path / "none"))
+        monkeypatch.setenv("RR_CACHE", str(tmp_path / "cache"))
+        monkeypatch.setenv("RR_VAULT", "s3://elsewhere/vault")
+        monkeypatch.setenv("RR_VAULT__PROFILES", '{"s3://elsewhere": "theirs"}')
+        assert "no way to s3://elsewhere/vault: The config profile (theirs)" in str(rr(*words).exception)
+
     def test_an_unknown_command_is_refused(self):
         assert rr("verify-trace", OWN).exit_code == 2
+
+
+class TestReport:
+    @pytest.fixture(autouse=True)
+    def _of_a_damaged_config(self, local, monkeypatch):
+        put(local, b"bad", kind="games", suffix=".parquet", config="square8_2p", facts={})
+        monkeypatch.setenv("RR_VAULT", local.url)
+        monkeypatch.setattr("rr_engine.progress._TYPED_FIRST_S", 0.0)
+        monkeypatch.setattr("rr_engine.progress._TYPED_EVERY_S", 0.0)
+
+    def test_the_page_tells_how_far_it_is(self, tmp_path):
+        told = rr("report", "--out", tmp_path / "page.html")
+        assert told.exit_code == 0
+        assert {line.partition(" of ")[0] for line in told.stderr.splitlines()} >= {"12", "curves: 11"}
+        assert rr("report", "--out", tmp_path / "page.html", "--quiet").stderr == ""
+
+    def test_of_a_config_that_cannot_be_read_the_numbers_say_why(self):
+        told = rr("report", "--metrics", "--quiet")
+        rows = {row["config"]: row for row in map(json.loads, told.stdout.splitlines())}
+        assert list(rows) == [config.key for config in CONFIGS]
+        assert "does not say" in rows.pop("square8_2p")["error"]
+        assert all("games" in row for row in rows.values())
+        assert told.exit_code == 2
+        assert rr("report", "--metrics", "--config", "hex8_2p").exit_code == 0
+
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            (("--config", "hex8_2p"), "--config chooses numbers, and the page has every config"),
+            (("--metrics", "--out", "page.html"), "--out names the page to write, and --metrics prints"),
+        ],
+    )
+    def test_what_would_have_no_effect_is_refused(self, words, says):
+        refused = rr("report", *words).exception
+        assert isinstance(refused, ConfigError)
+        assert says in str(refused)
 
 
 def test_the_configs_are_named_and_others_refused():

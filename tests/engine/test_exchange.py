@@ -71,7 +71,18 @@ def sound(vault, config=HEX):
 
 
 def heard_by(told):
-    return lambda task: Count(task, lambda count: told.append((count.done, count.task.total)))
+    """Hears of all but queries, which tell more where they are slow."""
+
+    def hear(count):
+        if count.task.name != "query":
+            told.append(f"{count.task.name} {count.task.unit} {count.done}/{count.task.total}")
+
+    return lambda task: Count(task, hear)
+
+
+def opened(shards):
+    """What is heard of shards that are opened."""
+    return [f" shards {number}/{shards}" for number in range(1, shards + 1)]
 
 
 class TestExport:
@@ -79,7 +90,7 @@ class TestExport:
         told = []
         path = written(tmp_path, export_games(played, HEX, watch=heard_by(told)))
         assert trace.verify(path) == trace.Verification(12, sum(record["k"] for record in traces), ())
-        assert told == [(done, 12) for done in range(1, 13)]
+        assert told == [*opened(3), *(f" games {done}/12" for done in range(1, 13))]
         records = stored(played)
         assert [found["id"] for found in traces] == [record.digest for record in records]
         assert [found["seed"] for found in traces] == [record.seed for record in records]
@@ -133,7 +144,13 @@ class TestImport:
         path = written(tmp_path, traces)
         done = import_games(vault, [path], FEW, watch=heard_by(told))
         assert done == [Imported("hex8_2p", read=12, imported=12, known=0, repeated=0)]
-        assert told == [(number, 12) for number in range(1, 13)]
+        assert told == [
+            *(f" games {number}/12" for number in range(1, 13)),
+            *(f"hex8_2p, kept games {number}/12" for number in (5, 10, 12)),
+        ]
+        told.clear()
+        import_games(vault, [path], FEW, watch=heard_by(told))
+        assert told[12:] == opened(3)
         for before, after in zip(stored(played), stored(vault), strict=True):
             np.testing.assert_array_equal(after.moves, before.moves)
             assert (after.outcome, after.swapped, after.players) == (before.outcome, before.swapped, before.players)
@@ -241,11 +258,29 @@ def test_an_interrupted_import_leaves_whole_shards_and_goes_on(tmp_path, traces,
         [done] = import_games(vault, [path], settings)
         assert (done.imported + done.known, done.repeated) == (5, 0)
         assert sorted(record.digest for record in stored(vault)) == sorted(found["id"] for found in traces[:5])
-        for card in vault.cards(games.KIND, HEX.key):
-            [claim] = [claim for claim in vault.claims(HEX.key) if claim.number == card.facts["claim"]]
-            assert games.check_distinct(vault, claim, SelfplaySettings())[1] == []
-        assert report.metrics_of(vault, HEX, datetime.now(UTC))["lost_games"] == 0
+        assert sound(vault)
+        assert report.metrics_of(vault, HEX, datetime.now(UTC), pages=())["lost_games"] == 0
     assert came > 10
+
+
+@pytest.mark.parametrize(("step", "shard_number"), [(step, number) for step in ("claim", "put") for number in range(3)])
+def test_two_imports_of_a_file_at_once_count_its_games_once(
+    local, traces, tmp_path, monkeypatch, unflushed, step, shard_number
+):
+    path, settings = written(tmp_path, traces[:5]), Settings(selfplay=SelfplaySettings(shard_games=2))
+    do, done = getattr(local, step), []
+
+    def after_another_import(*words, **facts):
+        if len(done) == shard_number:
+            import_games(Vault.open(local.url), [path], settings)
+        done.append(step)
+        return do(*words, **facts)
+
+    monkeypatch.setattr(local, step, after_another_import)
+    import_games(local, [path], settings)
+    assert len(done) > shard_number
+    assert sorted(record.digest for record in stored(local)) == sorted(found["id"] for found in traces[:5])
+    assert len({record.seed for record in stored(local)}) == 5
 
 
 class TestBesideSelfplay:
@@ -256,7 +291,7 @@ class TestBesideSelfplay:
         """A vault with self-play, a dataset of it, and then imported games; and its numbers before these came."""
         games.make_games(local, HEX, FEW, batch="first")
         dataset.make_dataset(local, HEX, FEW)
-        before = report.metrics_of(local, HEX, datetime.now(UTC)), self.due(local)
+        before = report.metrics_of(local, HEX, datetime.now(UTC), pages=()), self.due(local)
         weighed = Vault.open(str(tmp_path / "other"))
         put_games(weighed, make_records("hex8_2p", 7, first_seed=500))
         import_games(local, [written(tmp_path, export_games(weighed, HEX))], FEW)
@@ -278,12 +313,8 @@ class TestBesideSelfplay:
     def test_a_check_without_a_run_of_its_own_may_judge_an_import(self, both):
         vault, _ = both
         claim = games.claim_to_judge(vault, HEX)
-        assert games.check_distinct(vault, claim, FEW.selfplay)[0] == {
-            "claim": 2,
-            "produced": 2,
-            "stored": 2,
-            "distinct": 2,
-        }
+        facts, _ = games.check_distinct(vault, claim, FEW.selfplay)
+        assert facts == {"claim": 2, "produced": 2, "stored": 2, "distinct": 2}
 
     def test_the_plan_goes_on_as_if_nothing_had_come(self, both):
         vault, (_, due) = both
@@ -297,7 +328,7 @@ class TestBesideSelfplay:
 
     def test_numbers_are_those_of_self_play_but_the_number_of_games(self, both):
         vault, (before, _) = both
-        after = report.metrics_of(vault, HEX, datetime.now(UTC))
+        after = report.metrics_of(vault, HEX, datetime.now(UTC), pages=())
         assert (before["games"], after["games"]) == (12, 19)
         same = ("games_per_hour", "lost_games", "duplicate_games", "turn_minutes")
         assert [after[name] for name in same] == [before[name] for name in same]

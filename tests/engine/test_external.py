@@ -20,6 +20,7 @@ from rr_engine.cli import app
 from rr_engine.errors import PlayerError
 from rr_engine.game import Game
 from rr_engine.players import Table, player
+from rr_engine.players.asked import think
 from rr_engine.players.external import PATIENCE, ExternalPlayer, closing
 from rr_engine.settings import MatchSettings
 from tests.engine.test_players import positions_of
@@ -282,6 +283,11 @@ def test_a_program_needs_to_know_the_moves_and_its_files_tell_it_apart(make: Mak
     path = Path(shlex.split(one.name)[-1])
     path.write_text("changed", encoding="utf-8")
     assert player(one.name, HEX, by_hand=True).digest != one.digest
+
+
+def test_a_question_that_a_program_does_not_answer_is_refused_with_the_reason(make: Make):
+    with pytest.raises(PlayerError, match="has forfeited: ended with exit status 3"):
+        think(make("sys.exit(3)"), [Game("hex8_2p")], [0])
 
 
 def test_the_command_line_counts_forfeits(tmp_path: Path):

@@ -1,9 +1,11 @@
 """What docs/queries.md says of the views and shows as answers is so; a notebook asks as the command does."""
 
 import json
+import math
 import re
 import subprocess
 import sys
+from concurrent.futures import wait
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +20,7 @@ from rr_engine.errors import ConfigError, DataError, VaultError
 from rr_engine.game import Game
 from rr_engine.kernels import layout
 from rr_engine.notebook import open_games
+from rr_engine.progress import Count
 from rr_engine.records import shard, trace, views
 from rr_engine.records.record import record_of_moves
 from rr_engine.render.replay import Shown
@@ -59,6 +62,22 @@ def traced(tmp_path_factory):
     return views.open_views(sorted(folder.iterdir())), records
 
 
+def cells(line):
+    """What stands in a line of a table."""
+    return [cell.strip() for cell in line.strip("│").split("│")]
+
+
+def answer_to(number):
+    """The rows that the docs show."""
+    lines = [line for line in QUESTIONS[number - 1][-1].splitlines() if line.startswith("│")]
+    return [dict(zip(cells(lines[0]), cells(line), strict=True)) for line in lines[2:]]
+
+
+def total(number, *columns):
+    """The sum over such rows of the product of some columns."""
+    return sum(math.prod(float(row[column]) for column in columns) for row in answer_to(number))
+
+
 def test_ten_questions_are_asked():
     assert [int(number) for number, *_ in QUESTIONS] == list(range(1, 11))
     assert DOCS.count("```sql") == len(QUESTIONS)
@@ -67,13 +86,45 @@ def test_ten_questions_are_asked():
 @pytest.mark.parametrize(("number", "title", "key", "query", "answer"), QUESTIONS, ids=[row[1] for row in QUESTIONS])
 def test_a_question_of_the_docs_is_answered_in_the_columns_shown(played, number, title, key, query, answer):
     connection = open_games(key or "hex8_2p", vault=played)
-    names, types = ([cell.strip() for cell in line.strip("│").split("│")] for line in answer.splitlines()[1:3])
+    names, types = map(cells, answer.splitlines()[1:3])
     found = connection.sql(query)
     assert found.columns == names
     assert [str(kind) for kind in found.types] == [SQL_TYPES[kind] for kind in types]
     assert len(found.fetchall()) > 0
     table = views.ask(connection, query).splitlines()
-    assert [cell.strip() for cell in table[1].strip("│").split("│")] == names
+    assert cells(table[1]) == names
+
+
+def test_the_games_that_the_docs_name_are_made_again(tmp_path):
+    vault, shown = Vault.open(str(tmp_path)), answer_to(5)
+    for seed in sorted({int(row["seed"]) for row in shown}):
+        order = SelfplaySettings(games=1, seed=seed)
+        make_games(vault, Config.parse("hex8_2p"), Settings(selfplay=order), batch="test")
+    found = views.ask_rows(open_games("hex8_2p", vault=vault.url), QUESTIONS[4][3])
+    for row in (*shown, *found):
+        row["name"] = row["name"].partition(":")[2]  # the shard of fewer games is another one
+    assert [[str(cell).lower() for cell in row.values()] for row in found] == [[*row.values()] for row in shown]
+
+
+def test_the_answers_of_the_docs_are_of_the_same_games():
+    assert {total(1, "games"), total(2, "wins"), total(3, "games"), total(4, "games")} == {400}
+    assert total(1, "games", "mean_decisions") == pytest.approx(total(7, "decisions"), abs=400 * 0.05)
+    assert total(4, "games", "swapped_percent") == pytest.approx(100 * float(answer_to(3)[1]["games"]), abs=400 * 0.05)
+    moves = {row["kind"]: float(row["moves"]) for row in answer_to(8)}
+    share = {row["kind"]: float(row["percent_of_games"]) for row in answer_to(8)}
+    decisions = {row["phase"]: float(row["decisions"]) for row in answer_to(7)}
+    assert sum(moves.values()) == sum(decisions.values())
+    assert moves["swap"] == float(answer_to(3)[1]["games"])
+    assert moves["capture"] == total(6, "captures", "chains")
+    assert (moves["line"], moves["claim"], moves["forced"]) == (
+        decisions["line"], decisions["terr"], decisions["fe"],
+    )  # fmt: skip
+    assert {row["kind"]: float(row["games"]) for row in answer_to(9)} == {
+        row["kind"]: pytest.approx(4 * share[row["kind"]], abs=0.2 + 1e-9) for row in answer_to(9)
+    }
+    longest = answer_to(6)[-1]
+    assert [row["captures"] for row in answer_to(5)].count(longest["captures"]) == int(longest["chains"])
+    assert (float(answer_to(10)[0]["seats"]), total(10, "seats")) == (100, 300)
 
 
 @pytest.mark.parametrize("view", ["games", "decisions", "chains"])
@@ -160,6 +211,36 @@ def test_a_claim_that_is_not_legal_is_an_error_and_no_reading_astray(hex_records
         views.ask(views.open_views([tmp_path / "one.parquet"]), "select max(text) from decisions")
 
 
+class TestSlowQuery:
+    """One that runs for as long as it is let."""
+
+    @pytest.fixture(autouse=True)
+    def _asked_often(self, monkeypatch):
+        monkeypatch.setattr(views, "_ASKED_EVERY_S", 0.01)
+
+    def test_it_tells_how_far_it_is(self, traced):
+        told = []
+        query = "select sum(hash(range * 7)) > 0 as done from range(50000000)"
+        found = views.ask_rows(traced[0], query, watch=lambda task: Count(task, lambda count: told.append(count.done)))
+        assert found == [{"done": True}]
+        assert told == sorted(told) and told[-1] == 100
+        assert any(0 < done < 100 for done in told)
+
+    def test_it_ends_when_it_is_stopped(self, traced, monkeypatch):
+        waited = []
+
+        def interrupted(futures, timeout):
+            waited.append(timeout)
+            if len(waited) == 5:
+                raise KeyboardInterrupt
+            return wait(futures, timeout)
+
+        monkeypatch.setattr(views, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            views.ask(traced[0], "select sum(hash(range * 7)) from range(1000000000000)")
+        assert "1" in views.ask(traced[0], "select 1")
+
+
 def test_what_is_no_shard_cannot_be_asked(tmp_path):
     (tmp_path / "one.parquet").write_bytes(b"no parquet")
     with pytest.raises(DataError, match=r"the shards cannot be queried: .*one\.parquet"):
@@ -204,6 +285,15 @@ class TestCommand:
         assert len(lines) == 60
         names = ["heuristic", "heuristic"]
         assert json.loads(lines[1]) == {"seed": 1, "players": names, "half": 2.5, "day": "2030-01-31", "nothing": None}
+
+    def test_progress_is_told_unless_quiet(self, monkeypatch):
+        monkeypatch.setattr("rr_engine.progress._TYPED_FIRST_S", 0.0)
+        monkeypatch.setattr("rr_engine.progress._TYPED_EVERY_S", 0.0)
+        for words in ((), ("--json",)):
+            told, quiet = (self.sql("select count(*) from games", *words, *more) for more in ((), ("--quiet",)))
+            first, second, *_, last = (line.partition(",")[0] for line in told.stderr.splitlines())
+            assert (first, second, last) == ("1 of 2 shards", "2 of 2 shards", "query: 100 of 100 %")
+            assert (told.stdout, quiet.stderr) == (quiet.stdout, "")
 
     def test_columns_of_one_name_have_no_rows_in_json(self):
         assert "columns seed, seed: name them apart" in str(

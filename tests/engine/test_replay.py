@@ -32,6 +32,7 @@ def test_the_frames_give_every_position_back(key: str) -> None:
         if move is not None:
             assert frame["move"] == game.move_text(move)
             game.play(move)
+    assert data["names"] == list(record.players)
     assert data["result"] == {"winner": record.outcome.winner, "end": record.outcome.end}
 
 

@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 
+import httpx2
 import numpy as np
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 
+from benchmarks.served import free_port
+from benchmarks.serving import until_it_answers
 from rr_engine.boards import Config
 from rr_engine.errors import PlayerError
 from rr_engine.game import Game
 from rr_engine.players import Choice, Positions, player
+from rr_engine.serve import desk, roster
 from rr_engine.serve.app import make_app
-from rr_engine.serve.desk import Desk
+from rr_engine.serve.desk import MOST_WORK, BusyError, Desk, TooMuchError
+from rr_engine.serve.roster import Roster
 from rr_engine.settings import Settings
 from rr_engine.vault import Vault
 from tests.engine.games import make_records
 from tests.engine.test_highlights import stored
+from tests.engine.test_stored import kept
+from tests.engine.vaults import put
 
 HEX = Config.parse("hex8_2p")
 
@@ -112,7 +121,9 @@ def test_an_evaluation_weighs_moves(client: TestClient) -> None:
         (404, "/move", {"positions": [{"config": "hex8_2p"}], "player": "nobody"}, "unknown player"),
         (404, "/move", {"positions": [{"config": "hex8_2p"}], "player": "external:rm x"}, "only a command line"),
         (404, "/move", {"positions": [{"config": "hex8_2p"}], "player": "file:/etc/passwd"}, "only a command line"),
-        (404, "/move", {"positions": [{"config": "hex8_2p"}], "player": "search:heuristic:5000"}, "1024 simulations"),
+        (422, "/move", {"positions": [{"config": "hex8_2p"}], "player": "search:heuristic:5000"}, "5,000 simulations"),
+        (422, "/move", {"positions": [{"config": "hex8_2p"}] * 64, "player": "search:heuristic:65"}, "may need 4,096"),
+        (422, "/move", {"positions": [{"config": "square19_2p"}], "player": "flat:16"}, "or playouts that take as"),
         (404, "/move", {"positions": [{"config": "hex8_2p"}], "player": "champion"}, "champion"),
         (422, "/move", {"positions": [{"config": "hex8_2p"}], "player": "random", "seed": -1}, "seed"),
         (422, "/evaluate", [], "body"),
@@ -141,7 +152,7 @@ def test_a_stored_game_is_shown(client: TestClient, local: Vault) -> None:
     refused = client.get("/replay/hex8_2p/no<thing>")
     assert refused.status_code == 404 and refused.json()["detail"].startswith("no game of hex8_2p in the vault")
     shown = client.get("/leaderboard", headers={"Accept": "text/html,*/*;q=0.8"})
-    assert shown.status_code == 404 and "there is no leaderboard yet" in shown.text and "<!doctype html>" in shown.text
+    assert shown.status_code == 404 and "no leaderboard is kept yet" in shown.text and "<!doctype html>" in shown.text
     shown = client.get("/replay/hex8_2p/no<b>thing", headers={"Accept": "text/html"})
     assert "no&lt;b&gt;thing" in shown.text and "<b>" not in shown.text
 
@@ -152,7 +163,65 @@ def test_the_page_comes_whole(client: TestClient) -> None:
     world = client.get("/boards").json()
     assert len(world["configs"]) == 12
     assert len(world["boards"]["hexagonal"]["centres"]) == 469
-    assert not any(form.startswith(("file", "external")) for form in world["players"])
+    assert not any(name.startswith(("file", "external")) for name in world["players"])
+    for name in world["players"]:
+        answer = client.post("/move", json={"positions": [{"config": "hex8_2p"}], "player": name})
+        assert answer.status_code == (404 if name.startswith("champion") else 200), answer.text
+
+
+def test_the_adviser_searches_whoever_plays(client: TestClient, local: Vault) -> None:
+    position = {"config": "hex8_2p", "moves": ["P30x2"]}
+    [advised] = asked(client, "/evaluate", position, player=client.get("/boards").json()["adviser"])
+    assert advised == asked(client, "/evaluate", position, player="search:heuristic:64")[0]
+    assert advised["best"][0]["value"] is not None and advised["chances"] is not None
+    local.write_pointer(card := kept(local, HEX, 1), facts={"proven": False})
+    with TestClient(make_app(local, Settings())) as later:
+        [advised] = asked(later, "/evaluate", position, player="adviser")
+        assert advised == asked(later, "/evaluate", position, player=f"checkpoint:{card.sha256}:64")[0]
+
+
+def test_a_champion_is_loaded_once_until_it_has_a_successor(local: Vault, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(roster.time, "monotonic", lambda: clock[0])
+    found, first, second = Roster(local, Settings()), kept(local, HEX, 1), kept(local, HEX, 2)
+    local.write_pointer(first, facts={"proven": False})
+    champion = found.player("champion:8", HEX)
+    assert champion.name == f"checkpoint:{first.sha256[:12]}:8"
+    clock[0] += 60
+    assert found.player("champion:8", HEX) is champion is found.player(f"checkpoint:{first.sha256}:8", HEX)
+    local.write_pointer(second, facts={"proven": False})
+    assert found.player("champion:8", HEX) is champion
+    clock[0] += 60
+    assert found.player("champion:8", HEX).name == f"checkpoint:{second.sha256[:12]}:8"
+    heuristic = found.player("heuristic", HEX)
+    clock[0] += 1000
+    assert found.player("heuristic", HEX) is heuristic
+
+
+def test_a_checkpoint_that_cannot_be_read_is_no_player_that_is_not_there(client: TestClient, local: Vault) -> None:
+    card = put(local, b"no weights")
+    answer = client.post("/move", json={"positions": [{"config": "hex8_2p"}], "player": f"checkpoint:{card.sha256}"})
+    assert answer.status_code == 503, answer.text
+    answer = client.post("/move", json={"positions": [{"config": "hex8_2p"}], "player": "checkpoint:00000000"})
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "work"),
+    [
+        ("random", "hex8_2p", 0),
+        ("heuristic:500", "hex8_2p", 0),
+        ("champion", "hex8_2p", 32),
+        ("champion:512", "hex8_2p", 512),
+        ("checkpoint:12345678", "hex8_2p", 32),
+        ("checkpoint:12345678:7", "hex8_2p", 7),
+        ("search:uniform:40", "square19_2p", 40),
+        ("adviser", "hex8_2p", 64),
+        ("flat:20", "hex8_2p", 183 * 20 * 61 // 250),
+    ],
+)
+def test_work_is_counted_in_simulations(local: Vault, name: str, key: str, work: int) -> None:
+    assert Roster(local, Settings()).work(name, Game(key)) == work
 
 
 class Slow:
@@ -174,12 +243,12 @@ def test_who_asks_meanwhile_is_answered_together() -> None:
     slow = Slow()
 
     async def ask() -> list[int]:
-        desk = Desk(lambda *_: slow)
-        first = asyncio.create_task(desk.think("slow", [Game(HEX)]))
+        table = Desk(lambda *_: slow, lambda *_: 1)
+        first = asyncio.create_task(table.think("slow", [Game(HEX)]))
         while not slow.asked:
             await asyncio.sleep(0.01)
-        others = [asyncio.create_task(desk.think("slow", [Game(HEX)])) for _ in range(7)]
-        gone = asyncio.create_task(desk.think("slow", [Game(HEX)]))
+        others = [asyncio.create_task(table.think("slow", [Game(HEX)])) for _ in range(7)]
+        gone = asyncio.create_task(table.think("slow", [Game(HEX)]))
         await asyncio.sleep(0.05)
         gone.cancel()
         slow.may_go_on.set()
@@ -187,16 +256,87 @@ def test_who_asks_meanwhile_is_answered_together() -> None:
         return [thought.move for [thought] in thoughts]
 
     moves = asyncio.run(ask())
-    assert slow.asked == [1, 8]
+    assert slow.asked == [1, 7]  # who has gone is not thought about
     assert len(moves) == 8 and set(moves) == {int(Game(HEX).legal_moves()[0])}
+
+
+def test_what_is_thought_about_together_is_no_more_than_one_may_ask_for() -> None:
+    slow = Slow()
+
+    async def ask() -> None:
+        table = Desk(lambda *_: slow, lambda *_: MOST_WORK // 2)
+        first = asyncio.create_task(table.think("slow", [Game(HEX)]))
+        while not slow.asked:
+            await asyncio.sleep(0.01)
+        others = [asyncio.create_task(table.think("slow", [Game(HEX)])) for _ in range(3)]
+        with pytest.raises(TooMuchError, match="would need 6,144 simulations"):
+            await table.think("slow", [Game(HEX)] * 3)
+        slow.may_go_on.set()
+        await asyncio.gather(first, *others)
+
+    asyncio.run(ask())
+    assert slow.asked == [1, 2, 1]
+
+
+def test_when_too_much_waits_nobody_else_may() -> None:
+    slow = Slow()
+
+    async def ask() -> None:
+        table = Desk(lambda *_: slow, lambda *_: MOST_WORK)
+        tasks = [asyncio.create_task(table.think("slow", [Game(HEX)])) for _ in range(9)]  # one of them is begun
+        await asyncio.sleep(0.05)
+        with pytest.raises(BusyError, match="ask again"):
+            await table.think("slow", [Game(HEX)])
+        tasks[-1].cancel()  # then there is room
+        await asyncio.sleep(0)
+        tasks[-1] = asyncio.create_task(table.think("other", [Game(HEX)]))
+        await asyncio.sleep(0)
+        slow.may_go_on.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(ask())
+    assert slow.asked == [1] * 9
+
+
+def test_a_full_queue_is_told_over_http(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(desk, "_MOST_WAITING", 0)
+    answer = client.post("/move", json={"positions": [{"config": "hex8_2p"}], "player": "random"})
+    assert (answer.status_code, answer.json()["detail"]) == (503, "too many wait already: ask again in a while")
+
+
+def test_who_hangs_up_is_not_thought_about(local: Vault) -> None:
+    """Before a real server: what the thinker has not begun when its asker goes, it never begins."""
+    slow, left = Slow(), list[str]()
+    app = make_app(local, Settings())
+    server = uvicorn.Server(uvicorn.Config(app, port=free_port(), log_level="warning"))
+    serving = threading.Thread(target=server.run)
+    serving.start()
+    url = f"http://127.0.0.1:{server.config.port}"
+    until_it_answers(f"{url}/boards")
+    body = {"positions": [{"config": "hex8_2p"}], "player": "slow"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(roster, "player", lambda *_, **__: slow)
+        begun = threading.Thread(target=lambda: left.append(httpx2.post(f"{url}/move", json=body, timeout=20).text))
+        begun.start()
+        while not slow.asked:
+            time.sleep(0.01)
+        with pytest.raises(httpx2.TimeoutException):
+            httpx2.post(f"{url}/move", json=body, timeout=0.3)
+        time.sleep(0.2)
+        slow.may_go_on.set()
+        begun.join()
+        assert httpx2.get(f"{url}/boards").status_code == 200
+    server.should_exit = True
+    serving.join()
+    assert (slow.asked, len(left)) == ([1], 1)
 
 
 def test_an_error_reaches_everybody_who_asked_and_the_next_is_answered() -> None:
     async def ask() -> None:
-        desk = Desk(player)
-        failed = await asyncio.gather(*(desk.think("nobody", [Game(HEX)]) for _ in range(3)), return_exceptions=True)
+        table = Desk(player, lambda *_: 1)
+        failed = await asyncio.gather(*(table.think("nobody", [Game(HEX)]) for _ in range(3)), return_exceptions=True)
         assert all(isinstance(error, PlayerError) for error in failed)
-        [thought] = await desk.think("random", [Game(HEX)])
+        [thought] = await table.think("random", [Game(HEX)])
         assert np.any(Game(HEX).legal_moves() == thought.move)
 
     asyncio.run(ask())

@@ -16,7 +16,7 @@ from rr_engine.render.replay import place_data
 from rr_engine.render.svg import SEAT_COLOURS, board_svg, centre, on_cells
 
 SVG = "{http://www.w3.org/2000/svg}"
-MARKS = {"last": [3, 9, 5], "targets": [40, 7], "heat": {4: 0.1, 31: 0.5, 60: 1.0}}
+MARKS = {"last": [3, 9, 5], "targets": [*range(60, 2, -3)], "heat": {cell: cell / 60 for cell in range(0, 61, 4)}}
 
 
 def somewhere(config: Config, seed: int) -> Game:
@@ -39,6 +39,16 @@ def dots(picture: str, colour: str, width: str) -> list[tuple[int, int]]:
                 x, y = dot.removeprefix("M").split()
                 found.append((int(x), int(y)))
     return found
+
+
+def rings(picture: str) -> list[tuple[str | None, tuple[int, int]]]:
+    """Colours of the rings around cells and where they are, the lowest first."""
+    groups = ElementTree.fromstring(picture).iter(f"{SVG}g")
+    return [
+        (group.get("stroke"), (int(ring.attrib["cx"]), int(ring.attrib["cy"])))
+        for group in groups
+        for ring in group.iter(f"{SVG}circle")
+    ]
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.key)
@@ -70,8 +80,17 @@ def test_marks_are_shown_on_their_cells() -> None:
     assert dots(picture, "#d55e00", "18") == [centre(game.board, 4), centre(game.board, 60)]
     way = "L".join("{} {}".format(*centre(game.board, cell)) for cell in (3, 9, 5))
     assert f'd="M{way}"' in picture
-    [ring] = ElementTree.fromstring(picture).iter(f"{SVG}circle")
-    assert (int(ring.attrib["cx"]), int(ring.attrib["cy"])) == centre(game.board, 5)
+    assert rings(picture) == [("#888", centre(game.board, 5))]
+
+
+def test_marks_on_stacks_lie_over_them() -> None:
+    game = Game.from_text("hex8_2p", "S30:00110;M;C;H10,10;E0,0;T0,0;Fplace;P0;A-;R0;L-")
+    picture, middle = board_svg(game, targets=[30], heat={30: 0.5}), centre(game.board, 30)
+    assert rings(picture) == [("#d55e00", middle), ("currentColor", middle), ("#f0e442", middle)]
+    order = [path.get("stroke") for path in ElementTree.fromstring(picture)]
+    assert order.index("#f0e442") == len(order) - 1 > order.index(SEAT_COLOURS[0])
+    for colour, width in (("#f0e442", "15"), ("currentColor", "18"), ("#d55e00", "18")):
+        assert dots(picture, colour, width) == []
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.key)
@@ -83,9 +102,14 @@ def test_cells_lie_in_the_picture_and_none_over_another(config: Config) -> None:
 
 
 def test_a_picture_takes_little_room() -> None:
-    sizes = {config.key: len(board_svg(somewhere(config, seed))) for config in CONFIGS for seed in range(3)}
-    small = max(size for key, size in sizes.items() if "8_" in key)
+    games = {f"{config.key} {seed}": somewhere(config, seed) for config in CONFIGS for seed in range(3)}
+    sizes = {name: len(board_svg(game)) for name, game in games.items()}
+    small = max(size for name, size in sizes.items() if "8_" in name)
     assert (small < 5_000, max(sizes.values()) < 16_000) == (True, True), sizes
+    for game in games.values():
+        tokens = on_cells(game)
+        stacks = [cell for cell, token in enumerate(tokens) if token[:1] == "s"]
+        assert len(board_svg(game, targets=stacks)) < len(board_svg(game)) + 75 * len(stacks) + 100
 
 
 def test_a_browser_draws_the_same(tmp_path: Path) -> None:

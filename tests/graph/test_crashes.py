@@ -151,7 +151,7 @@ def test_a_damaged_config_rests_and_the_others_go_on(node: Node) -> None:
     rows = {row.config: row for row in fleet.plan_fleet(node.vault, Settings()).rows}
     assert rows[HEX.key].reason.startswith("rests: what is known of it cannot be read: ")
     assert rows[SQUARE.key].grants
-    told = liveness.table(node.instance, node.vault, Settings(), CONFIGS)
+    told = liveness.table(node.instance, node.vault, Settings(), CONFIGS, None)
     assert [row["waits_for"][:30] for row in told if row["config"] == HEX.key] == ["somebody who mends what cannot"]
     assert len([row for row in told if row["config"] == SQUARE.key]) == 6
     _, standings = report.make_leaderboard(node.vault, Settings(), told)

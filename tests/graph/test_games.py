@@ -88,7 +88,9 @@ def test_a_shard_that_is_none_is_left_out_too(loop: Loop) -> None:
     good = loop.vault.cards(games.KIND, HEX.key)
     whole = loop.vault.get(good[0])
     other = shard.encode(make_records("hex8_3p", 4))
+    again = shard.encode(shard.decode(loop.vault.path(good[0]))[::-1])
     for content, rows in (
+        (again, 4),
         (b"no parquet", 4),
         (whole + b" ", 4),
         (other, 4),
@@ -98,7 +100,9 @@ def test_a_shard_that_is_none_is_left_out_too(loop: Loop) -> None:
         fields = {"producer": "test", "rows": rows, "schema_version": shard.SCHEMA_VERSION, "facts": facts}
         loop.vault.put(games.KIND, HEX.key, content, suffix=".parquet", **fields)
     made = dataset.make_dataset(loop.vault, HEX, loop.settings)
-    assert set(made.card.parents) == {card.sha256 for card in good}
+    assert set(made.card.parents) > {card.sha256 for card in good}
+    assert (made.facts["games"], made.facts["repeated_games"], made.facts["refused_games"]) == (8, 4, 16)
+    assert [refused["bad"] for refused in made.facts["refused"]] == [1, 4, 4, 4]  # the newest first
     told = " ".join(refused["why"] for refused in made.facts["refused"])
     for reason in ("not a readable shard", "a game of hex8_3p among those of hex8_2p", "3 games, its card says 4"):
         assert reason in told

@@ -18,11 +18,12 @@ from tests.graph.nodes import nothing
 
 def waits(loop: Loop) -> dict[str, str]:
     """asset -> what it waits for."""
-    return {row["asset"]: row["waits_for"] for row in liveness.table(loop.instance, loop.vault, loop.settings, [HEX])}
+    rows = liveness.table(loop.instance, loop.vault, loop.settings, [HEX], None)
+    return {row["asset"]: row["waits_for"] for row in rows}
 
 
 def last(loop: Loop, asset: str) -> str:
-    rows = liveness.table(loop.instance, loop.vault, loop.settings, [HEX])
+    rows = liveness.table(loop.instance, loop.vault, loop.settings, [HEX], None)
     return next(row["last_event"] for row in rows if row["asset"] == asset)
 
 

@@ -85,14 +85,17 @@ def dagster(vault: Path, served: str) -> Iterator[str]:
         pages.wait(30)
 
 
-def _opened(browser: Browser, size: tuple[int, int]) -> Iterator[Page]:
-    """A window of that size; a fault in the page's script or a request that fails is one of the test."""
-    context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+def _opened(browser: Browser, size: tuple[int, int], *, touch: bool = False, refused: str = "") -> Iterator[Page]:
+    """A window of that size; a fault in the page's script or a request that fails is one of the test.
+
+    Requests may fail as `refused` says.
+    """
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, has_touch=touch)
     context.set_default_timeout(_PATIENCE_MS)
     page, faults = context.new_page(), list[str]()
 
     def hear(said: ConsoleMessage) -> None:
-        if said.type == "error":
+        if said.type == "error" and not (refused and refused in said.text):
             faults.append(said.text)
 
     page.on("pageerror", lambda error: faults.append(str(error)))
@@ -109,7 +112,13 @@ def window(chromium: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def phone(chromium: Browser) -> Iterator[Page]:
-    yield from _opened(chromium, _PHONE)
+    yield from _opened(chromium, _PHONE, touch=True)
+
+
+@pytest.fixture
+def refused_window(chromium: Browser) -> Iterator[Page]:
+    """As `window`; the server may refuse positions."""
+    yield from _opened(chromium, _WIDE, refused="409")
 
 
 @pytest.fixture
