@@ -1,16 +1,15 @@
-"""How tests are given to several processes: each by itself, but those of the cluster, which share one, together."""
+"""How tests are given to several processes: each by itself, but for those that share what takes long to make."""
 
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-_TOGETHER = (
+_FIRST = (  # together, in this order: one process compiles for all others while the next does what needs no rules
+    "tests/graph/test_loop.py::test_every_config_turns",
+    "tests/engine/test_cluster_transfers.py",
     "tests/cluster/",
-    "tests/pages/",
-    "tests/test_docs.py",
-    "tests/engine/test_fuzz.py",
-)  # what is made for them takes long
-_FIRST = ("tests/cluster/", "tests/graph/test_loop.py::test_every_config_turns")  # long; compiles all for all others
+)
+_TOGETHER = (*_FIRST, "tests/pages/", "tests/test_docs.py", "tests/engine/test_fuzz.py")
 
 
 class _Scheduling(LoadScopeScheduling):
@@ -25,4 +24,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """In the order of their files, but for a few."""
-    items.sort(key=lambda item: [item.nodeid.startswith(place) for place in _FIRST], reverse=True)
+    places = {place: at for at, place in enumerate(_FIRST)}
+    items.sort(
+        key=lambda item: next((at for place, at in places.items() if item.nodeid.startswith(place)), len(places))
+    )
