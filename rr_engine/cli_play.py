@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rr_engine.cli_shown import EACH_BOARD, ConfigKey, Quiet, opened_vault, watching
+from rr_engine.cli_shown import ConfigKey, Quiet, opened_vault, watching
 
 if TYPE_CHECKING:
     from rr_engine.boards import Config
@@ -140,26 +140,18 @@ def serve(
     host: Annotated[
         str, typer.Option(help="The address to listen at; others than this machine's let everybody in.")
     ] = "127.0.0.1",
-    quiet: Quiet = False,
 ) -> None:
     """A page to play on, and a move server: its questions are at /docs."""
     from urllib.parse import urlsplit
 
     import uvicorn
 
-    from rr_engine.boards import CONFIGS
-    from rr_engine.progress import Task
     from rr_engine.serve.app import make_app
-    from rr_engine.serve.questions import warm
     from rr_engine.settings import load
 
     settings = load()
     port = port or urlsplit(settings.serve.url).port or _PORT
     _require_free(host, port)
-    names = dict.fromkeys(config.board_name for config in CONFIGS)
-    with watching(quiet=quiet, rules_of=EACH_BOARD) as watch:
-        for name in watch(Task("boards", len(names))).each(names):
-            warm(name)
     typer.echo(f"open http://{f'[{host}]' if ':' in host else host}:{port}")
     uvicorn.run(make_app(opened_vault(), settings), host=host, port=port, log_level="warning")
 

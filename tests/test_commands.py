@@ -16,6 +16,7 @@ NO_QUIET = {
     "rr games replay": "looks up one game",
     "rr pause": "writes one record",
     "rr resume": "writes one record",
+    "rr serve": SERVER,
     "rr standings": "reads the ratings of one config",
     "rr-cluster env": "knows what it prints",
     "rr-cluster status": "is one question to supervisord",

@@ -301,11 +301,14 @@ class Trial:
         return {"command": command, **fixed, **logs, "stopwaitsecs": "10", **fields}
 
     def _worker(self, words: str, role: str, threads: int, gpu: int | None = None) -> dict[str, str]:
-        """It is stopped at once, not after the run it is at; without a GPU of its own it sees none."""
+        """It is stopped at once, not after the run it is at; without a GPU of its own it sees none.
+
+        It lets all else on this machine go first: its runs take every core there is.
+        """
         visible = "" if gpu is None else str(gpu)
         own = {"RR_NODE__ROLE": role, VISIBLE_VARIABLE: visible} | dict.fromkeys(THREADS, str(threads))
         environment = ",".join(f'{name}="{value}"' for name, value in own.items())
-        command = f"{_BIN}/rr-worker {words}"
+        command = f"nice -n 10 {_BIN}/rr-worker {words}"
         return self._program(command, autostart="false", priority="1001", environment=environment, stopsignal="QUIT")
 
     def _database_answers(self) -> bool:

@@ -3,6 +3,7 @@
 const YOU = "you", LEAST = 0.01;  // share of a hint that is shown on the board
 const PACE_MS = 300;  // of a decision that others make while nobody plays: whoever watches has to see it
 const ADDRESS_MS = 1000;  // from one change of the address to the next: browsers refuse more than 100 in a while
+const SLOW_MS = 3000;  // after which whoever waits is told why that may be
 const NAMED = 8;  // cells of a line or a region that a button names
 const game = {config: "hex8_2p", players: [YOU, "heuristic"], moves: []};
 let world, stand, chosen = [], hints = {}, chances = null, paused = false, asked = 0;
@@ -14,7 +15,10 @@ let written = 0, writing = 0;  // when the address was, and the timer by which i
 
 async function ask(path, body) {
   const question = {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body), signal: leaving.signal};
-  const answer = await fetch(path, question).catch(() => { throw new Error("The server cannot be reached."); });
+  const waiting = setTimeout(() => tell("The server is at it; of a board that is new to it, it compiles the rules first."), SLOW_MS);
+  question.signal.addEventListener("abort", () => clearTimeout(waiting));
+  const answer = await fetch(path, question).catch(() => { throw new Error("The server cannot be reached."); })
+    .finally(() => clearTimeout(waiting));
   const told = await answer.json().catch(() => ({detail: `The server answers ${answer.status}.`}));
   if (!answer.ok) throw new Error(told.detail);
   return told.answers[0];

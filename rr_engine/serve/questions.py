@@ -169,14 +169,6 @@ class Evaluations(BaseModel):
     answers: list[Evaluation]
 
 
-def warm(board_name: str) -> None:
-    """Have the rules of a board compiled, so that no question waits for it."""
-    game = Game(next(config for config in CONFIGS if config.board_name == board_name))
-    game.play(int(game.legal_moves()[0]))
-    stand_of(Game.from_text(game.config, game.to_text()))
-    stand_of(game)
-
-
 def game_at(position: Position) -> Game:
     """The game there; raises an EngineError that says what is wrong with it."""
     config = Config.parse(position.config)

@@ -97,7 +97,7 @@ def test_any_address_of_this_machine_will_do(host: str, monkeypatch: pytest.Monk
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    answer = CliRunner().invoke(app, ["serve", "--host", host, "--port", str(port), "--quiet"])
+    answer = CliRunner().invoke(app, ["serve", "--host", host, "--port", str(port)])
     assert (answer.exit_code, ran) == (0, [host]), answer.output
     assert f"open http://{'[::1]' if host == '::1' else host}:{port}" in answer.output
 

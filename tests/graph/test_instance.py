@@ -13,10 +13,9 @@ import pytest
 import yaml
 from dagster._core.launcher.base import WorkerStatus
 
-from benchmarks.served import DAGSTER, dagster_dev, let_rest
+from benchmarks.served import DAGSTER
 from rr_assets import code_location, launcher
 from rr_assets.coordinator import TaggingRunCoordinator
-from rr_engine.vault import Vault
 from tests.graph.conftest import ROOT, clean_shell
 
 
@@ -208,12 +207,3 @@ def test_one_asset_materialises_from_a_clean_shell(home: Path) -> None:
     refused = _dagster(home, *words, "hex8_2p", RR_SELFPLAY__GAMES='"many"')
     assert refused.returncode != 0
     assert "selfplay.games" in refused.stderr + refused.stdout
-
-
-def test_dagster_dev_serves_the_graph(home: Path) -> None:
-    let_rest(Vault.open(str(home / "vault")))
-    with dagster_dev(home) as dev:
-        nodes = dev.ask("{ assetNodes { assetKey { path } isMaterializable } }")["assetNodes"]
-    served = {node["assetKey"]["path"][-1] for node in nodes if node["isMaterializable"]}
-    graph = code_location().resolve_asset_graph()
-    assert served == {key.path[-1] for key in graph.materializable_asset_keys}

@@ -9,7 +9,7 @@ import dagster as dg
 import pytest
 
 from benchmarks.served import DAGSTER, Dev, dagster_dev, let_rest
-from rr_assets import automation
+from rr_assets import automation, code_location
 from rr_assets.coordinator import writes_tag
 from rr_engine.boards import Config
 from rr_engine.records import shard
@@ -77,6 +77,7 @@ def test_live_loop(home: Path) -> None:
         def has_come_round() -> bool:
             return all(times(asset, HEX) for asset in LOOP) and _games_after_a_dataset(instance, vault, HEX)
 
+        assert _served(dev) == {key.path[-1] for key in code_location().resolve_asset_graph().materializable_asset_keys}
         assert not _materialise(home, "npz_dataset", BAD)
         assert _materialise(home, "games_db", HEX)  # while it rests: no run of the platform does the same meanwhile
         pauses.resume(vault, HEX, "there are games", by="hand")
@@ -92,6 +93,12 @@ def test_live_loop(home: Path) -> None:
         touched = {run.tags["dagster/partition"] for run in instance.get_runs() if "dagster/partition" in run.tags}
         assert touched == {HEX.key, BAD.key}
         assert _ticks_that_failed(dev) == []
+
+
+def _served(dev: Dev) -> set[str]:
+    """The assets that the pages can materialise."""
+    nodes = dev.ask("{ assetNodes { assetKey { path } isMaterializable } }")["assetNodes"]
+    return {node["assetKey"]["path"][-1] for node in nodes if node["isMaterializable"]}
 
 
 def _ticks_that_failed(dev: Dev) -> list[str]:
