@@ -98,7 +98,7 @@ def _play_on(serve: str, config: str) -> Callable[[Page], None]:
     def play(page: Page) -> None:
         moves = page.evaluate(_HALF_THE_MOVES)
         page.goto(f"{serve}/#config={config}&players=you,champion:32&moves={'+'.join(moves)}")
-        page.wait_for_timeout(_SETTLED_MS)
+        page.get_by_text("You, seat").wait_for(timeout=120_000)
         page.get_by_role("button", name="Hint").click()
         page.wait_for_selector("#hints p", timeout=120_000)
 
