@@ -12,7 +12,7 @@ function boardSvg(place, tokens, marks = {}) {
   const chosen = [...targets].sort((a, b) => a - b), levels = levelsOf(heat);
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" fill="none" font-size="9" ` +
     `font-family="sans-serif" text-anchor="middle">` +
-    cells(place) + edged(place, chosen.filter(cell => !tokens[cell])) + heats(place, levels, tokens) +
+    cells(place) + heats(place, levels, tokens) + edged(place, chosen.filter(cell => !tokens[cell])) +
     lastWay(place, last) + pieces(place, tokens) + rings(place, last.slice(-1), 9, "#888", 2) +
     heatRings(place, levels, tokens) + edgedRings(place, chosen.filter(cell => tokens[cell])) + "</svg>";
 }
@@ -65,8 +65,8 @@ function heatRings(place, levels, tokens) {
 }
 
 function edged(place, targets) {
-  const line = dots(place, targets), fills = !place.hex;
-  return path(line, "currentColor", 18, {fills}) + path(line, "#f0e442", 15, {fills});
+  const line = dots(place, targets);
+  return path(line, "currentColor", 10) + path(line, "#f0e442", 8);
 }
 
 function edgedRings(place, targets) {

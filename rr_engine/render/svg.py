@@ -21,7 +21,7 @@ _ON_SEAT = ("#fff", "#000", "#000", "#000")  # what can be read on each
 _GREY, _WARM, _BRIGHT, _LIGHT = "#888", "#d55e00", "#f0e442", "#fff"
 _ACROSS, _DOWN = 20, 17  # from cell to cell; rows of hexagons are nearer
 _CELL, _MARKER, _HOLE = 18, 10, 5  # widths of dots
-_EDGE, _TARGET = 18, 15
+_EDGE, _TARGET = 10, 8
 _AROUND, _AROUND_EDGE, _AROUND_TARGET = 10, 3, 2  # radius and widths of a ring around a stack, over none of it
 _INSIDE, _INSIDE_WIDTH = 7, 3  # of one on a stack
 _END, _END_WIDTH = 9, 2  # of the one where the last move ended
@@ -40,8 +40,8 @@ def board_svg(
     """The position. `last`: cells of the last move in its order; `targets`: cells to choose from; `heat`: shares.
 
     A stack shows its rings as discs, the lowest the widest, neighbours of one colour as one, and its height. A marker
-    is a small ring, territory fills its cell. Targets and heat fill empty cells and are rings around what stands on
-    others.
+    is a small ring, territory fills its cell. Targets are dots and heat fills where a cell is empty, and both are rings
+    around what stands on others.
     """
     place, tokens = game.board, on_cells(game)
     width, height = size(place)
@@ -51,8 +51,8 @@ def board_svg(
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" fill="none" font-size="9" '
             'font-family="sans-serif" text-anchor="middle">',
             _cells(place),
-            *_targets(place, [cell for cell in sorted(targets) if not tokens[cell]]),
             *_heat(place, levels, tokens),
+            *_targets(place, [cell for cell in sorted(targets) if not tokens[cell]]),
             _way(place, last),
             *_pieces(place, tokens),
             _rings(place, last[-1:], _END, _GREY, _END_WIDTH),
@@ -138,9 +138,9 @@ def _paleness(level: int) -> str:
 
 
 def _targets(place: Board, cells: Sequence[int]) -> list[str]:
-    """Bright cells with an edge in the colour of the text around, which no territory has."""
+    """Bright dots with an edge in the colour of the text around."""
     dots = _dots(place, cells)
-    return [_path(dots, "currentColor", _EDGE, place), _path(dots, _BRIGHT, _TARGET, place)]
+    return [_path(dots, "currentColor", _EDGE), _path(dots, _BRIGHT, _TARGET)]
 
 
 def _target_rings(place: Board, cells: Sequence[int]) -> list[str]:

@@ -75,7 +75,7 @@ def test_a_stack_shows_its_colours_from_the_lowest_ring_up() -> None:
 def test_marks_are_shown_on_their_cells() -> None:
     game = Game("square8_2p")
     picture = board_svg(game, last=[3, 9, 5], targets=[40, 7], heat={4: 0.1, 60: 1.0})
-    for colour, width in (("#f0e442", "15"), ("currentColor", "18")):
+    for colour, width in (("#f0e442", "8"), ("currentColor", "10")):
         assert dots(picture, colour, width) == [centre(game.board, 7), centre(game.board, 40)]
     assert dots(picture, "#d55e00", "18") == [centre(game.board, 4), centre(game.board, 60)]
     way = "L".join("{} {}".format(*centre(game.board, cell)) for cell in (3, 9, 5))
@@ -89,7 +89,7 @@ def test_marks_on_stacks_lie_over_them() -> None:
     assert rings(picture) == [("#d55e00", middle), ("currentColor", middle), ("#f0e442", middle)]
     order = [path.get("stroke") for path in ElementTree.fromstring(picture)]
     assert order.index("#f0e442") == len(order) - 1 > order.index(SEAT_COLOURS[0])
-    for colour, width in (("#f0e442", "15"), ("currentColor", "18"), ("#d55e00", "18")):
+    for colour, width in (("#f0e442", "8"), ("currentColor", "10"), ("#d55e00", "18")):
         assert dots(picture, colour, width) == []
 
 
