@@ -56,7 +56,7 @@ class Desk:
 
         Raises TooMuchError, BusyError, and PlayerError for names it cannot be. Who asks may cancel.
         """
-        works = [self._work(name, game) for game in games]
+        works = [max(_LEAST_WORK, self.work_of(name, game)) for game in games]
         self._require_room(name, works)
         loop = asyncio.get_running_loop()
         questions = [_Question(game, seed, work, loop.create_future()) for game, work in zip(games, works, strict=True)]
@@ -65,9 +65,6 @@ class Desk:
         if not self._is_thinking:
             self._think_on()
         return await asyncio.gather(*(question.answer for question in questions))
-
-    def _work(self, name: str, game: Game) -> int:
-        return max(_LEAST_WORK, self.work_of(name, game))
 
     def _require_room(self, name: str, works: Sequence[int]) -> None:
         if (work := sum(works)) > MOST_WORK:

@@ -15,13 +15,16 @@ let written = 0, writing = 0;  // when the address was, and the timer by which i
 
 async function ask(path, body) {
   const question = {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body), signal: leaving.signal};
-  const waiting = setTimeout(() => tell("The server is at it; of a board that is new to it, it compiles the rules first."), SLOW_MS);
-  question.signal.addEventListener("abort", () => clearTimeout(waiting));
-  const answer = await fetch(path, question).catch(() => { throw new Error("The server cannot be reached."); })
-    .finally(() => clearTimeout(waiting));
+  const answer = await fetch(path, question).catch(() => { throw new Error("The server cannot be reached."); });
   const told = await answer.json().catch(() => ({detail: `The server answers ${answer.status}.`}));
   if (!answer.ok) throw new Error(told.detail);
   return told.answers[0];
+}
+
+// What the moves lead to; it is slow only where the server has not had the board before.
+async function reached() {
+  const waiting = setTimeout(() => tell("The server is at it: it compiles the rules of this board."), SLOW_MS);
+  return ask("legal", {positions: [position()]}).finally(() => clearTimeout(waiting));
 }
 
 const tell = text => { element("says").textContent = text; };
@@ -93,7 +96,7 @@ function fail(error, mine) {
 async function goOn() {
   const mine = leave();
   try {
-    const now = await ask("legal", {positions: [position()]});
+    const now = await reached();
     if (mine !== asked) return;
     stand = now;
     known = true;
@@ -254,7 +257,7 @@ async function undo() {
   try {
     while (game.moves.length) {
       game.moves.pop();
-      const now = await ask("legal", {positions: [position()]});
+      const now = await reached();
       if (mine !== asked) return;
       stand = now;
       if (!yours || agentAt(stand.seat) === YOU) break;

@@ -175,7 +175,7 @@ def metrics_of(vault: Vault, config: Config, now: datetime, *, pages: Sequence[C
         "generation_lag": data.get("generation_lag"),
         "lost_games": _lost(claims, shards),
         "duplicate_games": data.get("repeated_games"),
-        "invalid_games": sum(refused["bad"] for refused in data["refused"]) if data else None,
+        "invalid_games": sum(refused["bad"] for refused in data.get("refused", ())) if data else None,
         "refused_games": data.get("refused_games"),
         "replay_ratio": data.get("replay_ratio"),
         "policy_accuracy": trained.get("policy_accuracy"),

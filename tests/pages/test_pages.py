@@ -124,6 +124,18 @@ def test_a_hint_that_comes_late_is_of_no_other_position(window: Page, served: st
     assert window.evaluate("hints") == {}
 
 
+def test_a_first_answer_that_takes_long_is_explained(window: Page, served: str) -> None:
+    window.goto(served + link("hex8_2p", "you,you"))
+    window.wait_for_function(IS_MINE)
+    says = window.locator("#says")
+    with held_back(window, "**/legal") as held:
+        window.get_by_role("button", name="New game").click()
+        expect(says).to_contain_text("it compiles the rules of this board")
+        held[0].continue_()
+        window.wait_for_function(IS_MINE)
+        expect(says).to_contain_text("You, seat 1: place rings")
+
+
 def test_links_are_opened_in_a_page_that_runs(window: Page, served: str) -> None:
     window.goto(served + link("hexagonal_3p", "you,random,greedy"))
     window.wait_for_function(IS_MINE)
