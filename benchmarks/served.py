@@ -1,4 +1,4 @@
-"""The project as people meet it: `dagster dev` on a free port of this machine, stopped at the end."""
+"""The project as people meet it: `dagster dev` or `make ui` on free ports of this machine, stopped at the end."""
 
 import http.client
 import json
@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from rr_engine.boards import CONFIGS
 from rr_engine.stages import pauses
@@ -21,13 +23,14 @@ from rr_engine.vault import Vault
 ROOT = Path(__file__).resolve().parents[1]
 DAGSTER = Path(sys.executable).with_name("dagster")
 _SERVED_S = 120  # seconds that it has to serve the graph
+_ENDED_S = 20  # seconds that it has to end
 
 
 class Dev:
-    """A running `dagster dev`."""
+    """A running `dagster dev`, and the `rr serve` beside it where `make ui` has started both."""
 
-    def __init__(self, port: int, process: "subprocess.Popen[bytes]") -> None:
-        self.url = f"http://127.0.0.1:{port}"
+    def __init__(self, url: str, play: str, process: "subprocess.Popen[bytes]") -> None:
+        self.url, self.play = url, play
         self._process = process
 
     def ask(self, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -46,6 +49,14 @@ class Dev:
                 pass  # not there yet
             time.sleep(0.5)
         raise AssertionError(f"dagster dev served no asset within {_SERVED_S} seconds")
+
+    def stop(self) -> list[psutil.Process]:
+        """End all of it by Ctrl-C; returns what is left nevertheless."""
+        started = psutil.Process(self._process.pid).children(recursive=True)
+        os.killpg(self._process.pid, signal.SIGINT)
+        self._process.wait(_ENDED_S)
+        _, left = psutil.wait_procs(started, timeout=_ENDED_S)
+        return [process for process in left if process.status() != psutil.STATUS_ZOMBIE]
 
 
 def ask(url: str, query: str, variables: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -70,24 +81,31 @@ def free_port() -> int:
         return int(free.getsockname()[1])
 
 
+def hears_ctrl_c() -> None:
+    """For a process about to start: where the one that starts it is in the background it ignores Ctrl-C, and so would
+    this."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
-def dagster_dev(home: Path, **environ: str) -> Iterator[Dev]:
+def dagster_dev(home: Path, command: Sequence[str | Path] = (DAGSTER, "dev"), **environ: str) -> Iterator[Dev]:
     """Serve the project with that home and the vault inside it."""
-    port = free_port()
-    own = {"DAGSTER_HOME": str(home), "RR_VAULT": str(home / "vault")}
+    port, url = free_port(), f"http://127.0.0.1:{free_port()}"
+    own = {"DAGSTER_HOME": str(home), "RR_VAULT": str(home / "vault"), "RR_SERVE__URL": url}
     with (home / "dev.log").open("w") as log:
         process = subprocess.Popen(
-            [DAGSTER, "dev", "-h", "127.0.0.1", "-p", str(port)],
-            cwd=ROOT, env=os.environ | own | environ, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+            command, cwd=ROOT, env=os.environ | own | {"DAGSTER_CLI_DEV_PORT": str(port)} | environ,
+            stdout=log, stderr=subprocess.STDOUT, start_new_session=True, preexec_fn=hears_ctrl_c,
         )  # fmt: skip
     try:
-        dev = Dev(port, process)
+        dev = Dev(f"http://127.0.0.1:{port}", url, process)
         dev.wait_until_served()
         yield dev
     finally:
-        os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(20)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+            try:
+                process.wait(_ENDED_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(_ENDED_S)

@@ -40,6 +40,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _BIN = Path(sys.executable).parent
 _BUCKET = "ringrift"
 _SERVERS = ("database", "broker", "store")
+_STILL = ("STOPPED", "EXITED", "FATAL")  # states of a part that does not run
 _START_S = 120  # seconds that the parts have to answer
 HOW_TO_GET = "apt-get install postgresql redis-server, and make .venv/.installed"
 
@@ -188,7 +189,13 @@ class Trial:
 
     def stop(self, part: str) -> None:
         """Stop a part, and keep it stopped."""
-        self._supervisor().stopProcess(part, True)
+        supervisor = self._supervisor()
+        supervisor.stopProcess(part, False)  # who lets supervisord wait keeps a core of it busy
+
+        def has_ended() -> bool:
+            return supervisor.getProcessInfo(part)["statename"] in _STILL
+
+        _wait(f"the end of {part}", has_ended, time.monotonic() + _START_S)
 
     def down(self, watch: Watch = UNWATCHED) -> None:
         """Stop what `up` started, and nothing else; raises ConfigError if it does not run."""
@@ -210,8 +217,7 @@ class Trial:
 
     def _at_work(self) -> list[str]:
         """The parts that are no servers and do not stand still."""
-        still = ("STOPPED", "EXITED", "FATAL")
-        return [p["name"] for p in self.processes() if p["name"] not in _SERVERS and p["statename"] not in still]
+        return [p["name"] for p in self.processes() if p["name"] not in _SERVERS and p["statename"] not in _STILL]
 
     def _supervisor(self) -> Any:
         transport = SupervisorTransport(serverurl=f"unix://{self._socket}")

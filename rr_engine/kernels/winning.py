@@ -27,7 +27,7 @@ def make_room(state_dtype: np.dtype[np.void], capacity: int) -> Room:
     """Room for turns of a board whose lists of legal moves have at most `capacity` entries."""
     depth = _DEPTH + 1
     counts, tried = np.zeros((2, depth), np.int64)
-    return Room(np.zeros(depth, state_dtype), np.zeros((depth, capacity), np.int64), counts, tried)
+    return Room(np.zeros(depth, state_dtype), np.empty((depth, capacity), np.int64), counts, tried)
 
 
 @kernel

@@ -60,7 +60,9 @@ class OpenVinoNetwork:
         trunk = _Trunk(network, board).eval()
         trunk(*example)  # what is computed once per board is not to be traced
         anysize = [openvino.PartialShape([-1, *shape]) for shape in self._shapes]
-        self._model = openvino.convert_model(trunk, example_input=example, input=anysize)
+        with torch.no_grad():  # unchecked: to trace it once more would take as long as all the rest
+            traced = torch.jit.trace(trunk, example, check_trace=False)
+        self._model = openvino.convert_model(traced, example_input=example, input=anysize)
         self._options = _IN_CALLERS_THREAD | {"INFERENCE_PRECISION_HINT": _PRECISIONS[dtype]}
         self._requests = threading.local()
         _, _, _, places = grid(board)

@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -31,8 +30,3 @@ def serving():
     finally:
         process.kill()  # whatever it is at
         process.wait()
-
-
-def hears_ctrl_c() -> None:
-    """For a process about to start: where the tests run in the background they ignore Ctrl-C, and so would it."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)

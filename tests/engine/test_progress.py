@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numba.core import event
 from typer.testing import CliRunner
 
+from benchmarks.served import hears_ctrl_c
 from rr_engine import cli, progress
 from rr_engine.progress import BYTES, Count, Lines, Task, compiling, left, logged, share_of, span, told_of, typed
-from tests.engine.servers import hears_ctrl_c
 
 GAMES = Task("games", 400, rate="decisions")
 FILES = Task(BYTES, 5_300_000_000, rate=BYTES)

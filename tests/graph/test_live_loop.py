@@ -1,4 +1,4 @@
-"""The platform for real: `dagster dev` on a fresh home turns the loop by itself, and stops where something is wrong."""
+"""The platform for real: `make ui` on a fresh home turns the loop by itself, and stops where something is wrong."""
 
 import subprocess
 import time
@@ -9,8 +9,9 @@ import dagster as dg
 import pytest
 
 from benchmarks.served import DAGSTER, Dev, dagster_dev, let_rest
+from benchmarks.serving import until_it_answers
 from rr_assets import automation, code_location
-from rr_assets.coordinator import writes_tag
+from rr_assets.coordinator import UNDER_WAY, writes_tag
 from rr_engine.boards import Config
 from rr_engine.records import shard
 from rr_engine.stages import dataset, fleet, games, pauses
@@ -66,7 +67,7 @@ def test_live_loop(home: Path) -> None:
     let_rest(vault, but=[BAD.key])
     _plant_poor_games(vault, BAD)
     with (
-        dagster_dev(home, RR_SETTINGS=str(TINY), **WHOLE) as dev,
+        dagster_dev(home, ("make", "ui"), RR_SETTINGS=str(TINY), **WHOLE) as dev,
         dg.DagsterInstance.from_config(str(home)) as instance,
     ):
 
@@ -93,6 +94,10 @@ def test_live_loop(home: Path) -> None:
         touched = {run.tags["dagster/partition"] for run in instance.get_runs() if "dagster/partition" in run.tags}
         assert touched == {HEX.key, BAD.key}
         assert _ticks_that_failed(dev) == []
+        until_it_answers(f"{dev.play}/boards")
+        let_rest(vault)
+        _wait(lambda: not instance.get_runs(dg.RunsFilter(statuses=list(UNDER_WAY))), time.monotonic() + ONE_TURN_S)
+        assert dev.stop() == []
 
 
 def _served(dev: Dev) -> set[str]:

@@ -35,9 +35,10 @@ Failed = Callable[[dg.ExecuteInProcessResult], dict[str, str]]
 def test_every_config_turns(loop: Loop, config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
     if config.board.cells > 100:
         fewer = {
-            "SELFPLAY__GAMES": 3,
+            "SELFPLAY__GAMES": 2,
             "MATCH__PAIRS": 1,
             "MATCH__ANCHOR_PAIRS": 1,
+            "MATCH__SIMULATIONS": 1,
             "CURRICULUM__MASTERED_GAMES": 2,
         }
         for name, value in fewer.items():

@@ -17,7 +17,11 @@ LENIENT = {"ALPHA": "0.4", "BETA": "0.4", "ANCHOR_MARGIN": "0.9"}  # a gate that
 
 @pytest.fixture
 def scores(monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """Matches end as this says: name of the opponent's result -> share that is won. Others end as they are played."""
+    """Matches end as this says: name of the opponent's result -> share that is won. Others end as they are played.
+
+    Who wins is planned, so networks play without search.
+    """
+    monkeypatch.setenv("RR_MATCH__SIMULATIONS", "0")
     wanted: dict[str, float] = {}
     honest, names = rating.play_match, rating._Evening.play
 
@@ -72,6 +76,7 @@ def test_a_champion_that_fails_when_met_again_gives_way_and_self_play_uses_the_o
 ) -> None:
     told: list[str] = []
     monkeypatch.setattr("rr_assets.resources.AlertResource.send", lambda _, text, *__: told.append(text))
+    monkeypatch.setenv("RR_MATCH__SIMULATIONS", "2")  # games that repeat themselves roll nobody back
     monkeypatch.setenv("RR_REGRESSION__GAMES", "4")
     for name, value in LENIENT.items():
         monkeypatch.setenv(f"RR_GATE__{name}", value)
