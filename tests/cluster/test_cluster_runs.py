@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import sqlalchemy
 
 from benchmarks.running import Running
 from benchmarks.served import ROOT
@@ -48,6 +49,18 @@ def test_cluster_run_waits_until_a_worker_with_this_code_is_alive(cluster: Runni
         cluster.trial.start("gpu3")
         assert cluster.wait_ended(run) is S.SUCCESS
         assert cluster.worker_of(run) == "gpu3"
+
+
+def test_cluster_database_is_asked_by_a_connection_that_is_kept(cluster: Running) -> None:
+    def ask(question: str) -> Any:
+        with cluster.instance.run_storage.connect() as connection:
+            return connection.execute(sqlalchemy.text(question)).scalar()
+
+    kept = ask("select pg_backend_pid()")
+    assert ask("select pg_backend_pid()") == kept
+    with cluster.instance.event_log_storage.index_connection() as connection:
+        connection.execute(sqlalchemy.text(f"select pg_terminate_backend({kept})"))
+    assert ask("select pg_backend_pid()") != kept
 
 
 def _workers(cluster: Running) -> dict[str, dict[str, Any]]:
