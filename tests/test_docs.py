@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -76,7 +77,6 @@ NOT_RUN = {
         "is `make ui` with a setting",
         "test_the_second_vault_gets_all_that_a_turn_leaves_and_all_of_it_is_indexed",
     ),
-    "rr standings": (_DEFAULT, _HERE),
     "rr games replay NAME": (_DEFAULT, _HERE),
     "rr-status --config hex8_2p": ("is `rr-status` of one config", "test_what_waits_is_told_without_a_home_being_set"),
     'rr pause square19_4p "the node with the memory is away"': ("is run for another reason", _HERE),
@@ -177,12 +177,17 @@ def _replaced(text: str, table: Mapping[str, str]) -> str:
     return text
 
 
+@cache
+def _command(app: str) -> Any:
+    return typer.main.get_command(APPS[app])
+
+
 def _is_name(command: str) -> bool:
     """Whether a text speaks of one of our commands by its name: of a group, or of one that needs arguments."""
     first, *words = command.split()
     if first not in APPS:
         return False
-    found = typer.main.get_command(APPS[first])
+    found = _command(first)
     for word in words:
         found = getattr(found, "commands", {}).get(word)
     return found is not None and (hasattr(found, "commands") or any(param.required for param in found.params))
