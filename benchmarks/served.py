@@ -23,7 +23,7 @@ from rr_engine.vault import Vault
 ROOT = Path(__file__).resolve().parents[1]
 DAGSTER = Path(sys.executable).with_name("dagster")
 _SERVED_S = 120  # seconds that it has to serve the graph
-_ENDED_S = 20  # seconds that it has to end
+_ENDED_S = 60  # seconds that it has to end
 
 
 class Dev:
