@@ -21,6 +21,7 @@ from rr_engine.boards import Config
 from rr_engine.errors import ConfigError, EngineError, IllegalMoveError, shown
 from rr_engine.kernels import batch as kernels
 from rr_engine.kernels import layout
+from rr_engine.kernels.jit import read_only
 from rr_engine.outcome import Outcome, outcome_of
 
 KEEP = int(kernels.KEEP)
@@ -127,7 +128,7 @@ class Batch:
         self._start = states.copy()
         self._workers = [_Worker(config.legal_capacity) for _ in range(min(threads, len(states)))]
         self._pool = ThreadPoolExecutor(len(self._workers)) if len(self._workers) > 1 else None
-        self.legal = LegalMoves(np.empty(0, np.int64), np.zeros(len(states) + 1, np.int64))
+        self.legal = LegalMoves(read_only(np.empty(0, np.int64)), read_only(np.zeros(len(states) + 1, np.int64)))
         self._advance(np.full(len(states), layout.NO_MOVE))
 
     def __len__(self) -> int:
@@ -239,9 +240,7 @@ class Batch:
         flat = np.empty(offsets[-1], np.int64)
         parts = [(flat[offsets[first] : offsets[last]],) for first, last in pairwise(bounds)]
         self._run([worker.hand_over for worker in self._workers], parts)
-        flat.setflags(write=False)
-        offsets.setflags(write=False)
-        self.legal = LegalMoves(flat, offsets)
+        self.legal = LegalMoves(read_only(flat), read_only(offsets))
 
     def _run(self, tasks: list[Callable[..., None]], arguments: list[tuple[Any, ...]]) -> None:
         """One task per worker, side by side."""

@@ -11,7 +11,6 @@ _FIRST = (  # together, in this order: one process compiles for all others while
     "tests/engine/test_fuzz.py",
     "tests/engine/test_cluster_transfers.py",
     "tests/cluster/",
-    "tests/graph/test_live_loop.py",
 )
 _TOGETHER = (*_FIRST, "tests/pages/", "tests/test_docs.py")
 

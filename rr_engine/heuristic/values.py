@@ -13,6 +13,7 @@ from rr_engine.heuristic.source import code_digest
 from rr_engine.heuristic.weights import BEAM, FEATURES, SOFTNESS, WEIGHTS, openings
 from rr_engine.kernels import layout
 from rr_engine.kernels import measure as kernels
+from rr_engine.kernels.jit import read_only
 
 Floats = NDArray[np.float64]
 
@@ -34,7 +35,8 @@ def fill_values(
     different games of the same arrays.
     """
     desk = _desk(config)
-    evaluation.value_moves(config.board.geometry[0], states, moves, offsets, desk, BEAM, values, first, end)
+    listed = read_only(moves), read_only(offsets)
+    evaluation.value_moves(config.board.geometry[0], states, *listed, desk, BEAM, values, first, end)
 
 
 def seat_totals(config: Config, states: NDArray[np.void]) -> Floats:

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 from numba import njit
 from numba.core import config
+from numpy.typing import NDArray
 
 _SOURCES = Path(__file__).parent
 
@@ -24,6 +26,13 @@ def _source_digest() -> str:
     for path in sorted(_SOURCES.glob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def read_only(array: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A view of an argument that is only read: Numba compiles once for arrays that may be written, once for others."""
+    view = array.view()
+    view.setflags(write=False)
+    return view
 
 
 _chosen = config.CACHE_DIR  # NUMBA_CACHE_DIR, where the user set it

@@ -67,7 +67,7 @@ class NetworkEvaluator:
             raise DataError(f"a network for {self.config.key} is asked about {config.key}")
         logits, values = self.answer(encode(config, states, moves, offsets))
         chances = np.empty((len(states), config.players))
-        share_chances(values, states["player"], chances)
+        share_chances(values, np.ascontiguousarray(states["player"]), chances)
         return logits.astype(np.float64), chances
 
 

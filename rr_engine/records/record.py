@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rr_engine.boards import Config
 from rr_engine.errors import ConfigError, DataError
 from rr_engine.kernels import layout, replay
+from rr_engine.kernels.jit import read_only
 from rr_engine.outcome import Outcome, outcome_of
 from rr_engine.state import new_state
 
@@ -81,7 +82,7 @@ class Replayed(NamedTuple):
 def replayed(config: Config, moves: Sequence[int] | NDArray[np.int64], *, pie: bool) -> Replayed:
     """Play moves, up to the first that is not legal; raises ConfigError for a pie rule that cannot be."""
     state, out = new_state(config, pie=pie), np.empty(config.legal_capacity, np.int64)
-    played = np.asarray(moves, np.int64)
+    played = read_only(np.asarray(moves, np.int64))
     notes = np.zeros((3, len(played)), np.int64)
     geometry, scratch = config.board.geometry[0], np.zeros(1, layout.SCRATCH)[0]
     made = int(replay.replay_moves(geometry, state[0], scratch, out, played, *notes))
