@@ -12,10 +12,16 @@ import numba
 import numpy as np
 import pytest
 
+from rr_engine.batch import Batch
+from rr_engine.boards import Config
 from rr_engine.game import Game
 from rr_engine.heuristic import HEURISTIC_HASH, fill_values, measure, policy
+from rr_engine.heuristic.evaluation import value_moves
 from rr_engine.heuristic.source import code_of
 from rr_engine.heuristic.weights import FEATURES, WEIGHTS, openings
+from rr_engine.kernels.batch import advance_slice
+from rr_engine.kernels.replay import replay_moves
+from rr_engine.records.record import replayed
 from tests.engine.positions import position
 
 ROOT = Path(__file__).parents[2]
@@ -223,3 +229,22 @@ def test_compiled_and_plain_evaluation_agree():
     environ = os.environ | {"NUMBA_DISABLE_JIT": str(int(not numba.config.DISABLE_JIT))}
     other = subprocess.run([sys.executable, "-c", code], env=environ, cwd=ROOT, capture_output=True, text=True)
     assert other.stdout.strip() == digest_of_values(), other.stderr
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="nothing is compiled")
+def test_arrays_that_may_be_written_and_others_share_what_is_compiled() -> None:
+    config = Config.parse("hex8_2p")
+    batch = Batch(config, 1)
+    played = [batch.legal.moves[0], batch.legal.moves[1]]
+    batch.step(batch.legal.moves[:1])
+    for write in (True, False):
+        listed = [array.copy() for array in (batch.legal.moves, batch.legal.offsets, np.array(played))]
+        for array in listed:
+            array.setflags(write=write)
+        moves, offsets, played_before = listed
+        fill_values(config, batch.states.copy(), moves, offsets, np.empty(len(moves)), 0, 1)
+        replayed(config, played_before, pie=False)
+    for entry in (value_moves, advance_slice, replay_moves):
+        by_size = [[argument.key for argument in signature] for signature in entry.signatures]
+        boards = {next(str(key) for key in keys) for keys in by_size}
+        assert len(by_size) == len(boards) <= 2, entry
