@@ -12,8 +12,8 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from rr_engine.arena.score import Interval, expected_score, newcombe
 from rr_engine.settings import GateSettings
@@ -152,5 +152,5 @@ def _likeliest(shares: NDArray[np.float64], scores: NDArray[np.float64], mean: f
         return float(np.sum(shares * off / (1 + tilt * off)))
 
     edge = 1e-9
-    tilt: Any = brentq(slope, -1 / off.max() + edge, -1 / off.min() - edge)
+    tilt: Any = scipy.optimize.brentq(slope, -1 / off.max() + edge, -1 / off.min() - edge)
     return shares / (1 + tilt * off)

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.optimize import brentq, minimize
 
 from rr_engine.arena.score import ELO_PER_NAT, Interval
 from rr_engine.errors import DataError
@@ -87,7 +87,7 @@ def fit(tallies: Sequence[Tally], *, pinned: str) -> dict[str, Rating]:
     _require_connected(tallies, pinned, others)
     index = {player: place for place, player in enumerate(others)}
     table = _table(tallies, index)
-    solution = minimize(
+    solution = scipy.optimize.minimize(
         _loss, np.zeros(len(others)), args=(table,), method="trust-exact", jac=_gradient, hess=_information
     )
     spread = np.linalg.inv(_information(solution.x, table)) if others else np.zeros((0, 0))
@@ -112,7 +112,7 @@ def _reach(ratings: Floats, direction: Floats, table: _Table) -> Floats:
     steps = 1.0
     while excess(steps) < 0:
         steps *= 2
-    found: Any = brentq(excess, 0, steps)
+    found: Any = scipy.optimize.brentq(excess, 0, steps)
     return found * direction
 
 

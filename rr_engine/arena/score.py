@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from scipy.stats import binomtest
+import scipy  # its parts load when they are first used: half a second that most processes never need
 
 ELO_PER_NAT = 400 / math.log(10)  # one nat of log odds, in Elo
 
@@ -19,7 +19,7 @@ class Interval(NamedTuple):
 
 def wilson(wins: int, games: int) -> Interval:
     """Wilson interval of a win rate."""
-    bounds = binomtest(wins, games).proportion_ci(method="wilson")
+    bounds = scipy.stats.binomtest(wins, games).proportion_ci(method="wilson")
     return Interval(float(bounds.low), float(bounds.high))
 
 
