@@ -1,28 +1,20 @@
 """How tests are given to several processes: each by itself, but for those that share what takes long to make."""
 
-import os
-
 import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-_FIRST = (  # together, in this order: one process compiles for all others while the next do what needs no rules
+_FIRST = (  # together, in this order: one process compiles for all others while the next does what needs no rules
     "tests/graph/test_loop.py::test_every_config_turns",
-    "tests/engine/test_fuzz.py",
     "tests/engine/test_cluster_transfers.py",
     "tests/cluster/",
 )
-_TOGETHER = (*_FIRST, "tests/pages/", "tests/test_docs.py")
+_TOGETHER = (*_FIRST, "tests/pages/", "tests/test_docs.py", "tests/engine/test_fuzz.py")
 
 
 class _Scheduling(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         return next((place for place in _TOGETHER if nodeid.startswith(place)), nodeid)
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than cores: some tests wait, for a cluster or for a loop that turns by itself."""
-    return 1 + (os.cpu_count() or 1)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

@@ -330,5 +330,7 @@ def test_the_page_of_an_asset_shows_what_it_holds(dagster_window: Page, dagster:
     if asset in _WITH_PICTURES:
         expect(pictures.first).to_be_visible()
         assert pictures.count() >= _WITH_PICTURES[asset]
+        for picture in pictures.all():
+            picture.evaluate("one => one.decode()")  # returns when it is there
         sizes = pictures.evaluate_all("all => all.map(one => one.naturalWidth)")
         assert all(size > 50 for size in sizes), "a picture is broken"
