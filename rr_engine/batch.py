@@ -137,9 +137,7 @@ class Batch:
     @property
     def states(self) -> NDArray[np.void]:
         """[games] the present states, a read-only view that later steps change."""
-        view = self._states.view()
-        view.setflags(write=False)
-        return view
+        return read_only(self._states)
 
     @property
     def players(self) -> NDArray[np.int64]:

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numba
 import numpy as np
 from numba import njit
 from numba.core import config
 from numpy.typing import NDArray
+
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 _SOURCES = Path(__file__).parent
 
@@ -28,7 +30,7 @@ def _source_digest() -> str:
     return digest.hexdigest()[:16]
 
 
-def read_only(array: NDArray[np.int64]) -> NDArray[np.int64]:
+def read_only(array: NDArray[_Scalar]) -> NDArray[_Scalar]:
     """A view of an argument that is only read: Numba compiles once for arrays that may be written, once for others."""
     view = array.view()
     view.setflags(write=False)
