@@ -93,6 +93,12 @@ def pooled(x: Tensor, inside: Tensor) -> Tensor:
     return torch.cat([x.sum((2, 3)) / inside.sum(), x.amax((2, 3))], 1)
 
 
+class _Embedding(nn.Embedding):
+    def reset_parameters(self) -> None:
+        if not self.weight.is_meta:  # which has no values; to draw none of them imports torch's compiler, in a second
+            super().reset_parameters()
+
+
 class MoveHead(nn.Module):
     """A logit per legal move, from the cells it names, its kind and facts, and the whole board."""
 
@@ -100,7 +106,7 @@ class MoveHead(nn.Module):
         super().__init__()
         self.channels = channels
         self.cells = nn.Conv2d(channels, MOVE_CELLS * channels, 1)
-        self.kind = nn.Embedding(MOVE_KINDS, channels)
+        self.kind = _Embedding(MOVE_KINDS, channels)
         self.facts = nn.Linear(MOVE_FACTS, channels, bias=False)
         self.board = nn.Linear(2 * channels, channels)
         self.out = nn.Linear(channels, 1)

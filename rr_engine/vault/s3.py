@@ -8,11 +8,14 @@ import base64
 import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from aiobotocore.session import AioSession
 from aiohttp import ClientError as HttpError
 from botocore import exceptions as boto
+from botocore.loaders import Loader, create_loader
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
 from s3fs import S3FileSystem
@@ -40,8 +43,10 @@ class S3Backend(ObjectBackend):
         own = _profile_for(url, settings)
         where = f"endpoint_url of profile {own['profile']}" if own else "AWS_ENDPOINT_URL"
         self._account = f"profile {own['profile']}" if own else "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        session = AioSession(profile=own.pop("profile", None))
         files = S3FileSystem(
             **own,
+            session=session,
             skip_instance_cache=True,  # whose keys and address might be those of an earlier environment
             use_listings_cache=False,
             config_kwargs={
@@ -57,6 +62,7 @@ class S3Backend(ObjectBackend):
         )
         files.retries = 1  # the same of s3fs
         try:
+            session.register_component("data_loader", _known(session.get_config_variable("data_path")))
             client: Any = files.connect(timeout=_READY_S)
         except ValueError:  # it quotes the address, which may hold a secret
             raise VaultError(f"no way to {url}: {where} must be http(s)://host:port") from None
@@ -183,6 +189,12 @@ class S3Backend(ObjectBackend):
         if refused or status == 501 or (isinstance(fault, boto.BotoCoreError) and not isinstance(fault, _LOST)):
             return VaultError(f"{place} was refused: {fault}")
         return super()._meaning(place, fault)
+
+
+@cache
+def _known(paths: str | None) -> Loader:
+    """What botocore knows of S3, read once in a process: a session of its own for each vault reads it anew."""
+    return create_loader(paths)
 
 
 def _profile_for(url: str, settings: VaultSettings) -> dict[str, Any]:

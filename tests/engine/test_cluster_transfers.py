@@ -280,6 +280,12 @@ class TestRefusals:
         assert "secret" not in str(refused.value)
 
 
+def test_what_is_known_of_s3_is_read_once(bucket, monkeypatch):
+    Vault.open(f"s3://{bucket}/vault")
+    monkeypatch.setattr("botocore.loaders.JSONFileLoader.load_file", lambda *_: pytest.fail("read once more"))
+    Vault.open(f"s3://{bucket}/another")
+
+
 class TestAnotherProvider:
     PROFILES = {"s3://backup": "elsewhere"}
 

@@ -80,6 +80,24 @@ def test_a_checkpoint_survives_storage() -> None:
     assert again.parameters == checkpoint.parameters > 1000
 
 
+LOADED = """
+import sys
+from rr_engine.boards import Config
+from rr_engine.nn.checkpoint import load_checkpoint
+from rr_engine.nn.evaluator import NetworkEvaluator
+
+NetworkEvaluator(load_checkpoint(sys.stdin.buffer.read(), Config.parse("hex8_2p")), device="cpu")
+print("torch._dynamo" in sys.modules)
+"""
+
+
+def test_who_only_asks_a_network_imports_no_compiler_of_torch() -> None:
+    told = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LOADED], input=save_checkpoint(_checkpoint()), capture_output=True
+    )
+    assert (told.stdout, told.stderr) == (b"False\n", b"")
+
+
 def test_what_does_not_fit_is_refused() -> None:
     checkpoint = _checkpoint()
     data = save_checkpoint(checkpoint)

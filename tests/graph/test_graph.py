@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.reconstruct import ReconstructableRepository
 
 from rr_assets import automation, code_location
 from rr_assets.partitions import CONFIG_PARTITIONS
@@ -60,6 +61,15 @@ STARTED_BY = {
 @pytest.fixture(scope="module")
 def graph() -> Any:
     return code_location().resolve_asset_graph()
+
+
+def test_a_worker_loads_the_graph_once_for_runs_of_any_assets(monkeypatch: pytest.MonkeyPatch) -> None:
+    code_location()
+    monkeypatch.setattr(dg, "load_from_defs_folder", lambda **_: pytest.fail("loaded once more"))
+    every = ReconstructableRepository.for_module("rr_assets", "code_location").get_reconstructable_job("__ASSET_JOB")
+    for name in ("games_db", "elo"):
+        job = every.get_subset(asset_selection={dg.AssetKey(name)}).get_definition()
+        assert name in job.graph.node_names()
 
 
 def test_every_edge_is_meant(graph: Any) -> None:
