@@ -23,7 +23,6 @@ from dagster_celery.make_app import make_app
 from dagster_celery.tasks import create_execute_job_task
 from numba.core import config
 
-import rr_assets
 import rr_engine
 from rr_assets.cluster.broker import LANE_VARIABLE, NODE_COMMAND, SETTINGS, broker_url, queue_of
 from rr_assets.coordinator import WORKER_TAG
@@ -41,8 +40,9 @@ execute_job = create_execute_job_task(app)
 def load_everything() -> None:
     """Import the graph and all of the engine, with as many threads as the environment says now."""
     config.reload_config()
-    rr_assets.code_location().get_repository_def()
-    for package in (rr_assets, rr_engine):
+    graph = importlib.import_module("rr_assets")
+    graph.code_location().get_repository_def()
+    for package in (graph, rr_engine):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
     importlib.import_module("pandas")  # by pyarrow, when it is first asked
