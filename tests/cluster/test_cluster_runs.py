@@ -79,6 +79,7 @@ def _worker_on_other_code(cluster: Running, folder: Path) -> Iterator[None]:
     """A worker of lane gpu whose copy of the project is not the coordinator's."""
     for package in ("rr_assets", "rr_engine"):
         shutil.copytree(ROOT / package, folder / package)
+    shutil.copy(ROOT / "pyproject.toml", folder)
     with (folder / "rr_engine" / "__init__.py").open("a") as file:
         file.write("# later\n")
     command = [sys.executable, "-c", "from rr_assets.cluster.worker import main; main()", "gpu", "--name", "other"]
