@@ -38,7 +38,7 @@ execute_job = create_execute_job_task(app)
 
 
 def load_everything() -> None:
-    """Import the graph and all of the engine, with as many threads as the environment says now."""
+    """Load the graph and import all of the engine, with as many threads as the environment says now."""
     config.reload_config()
     graph = importlib.import_module("rr_assets")
     graph.code_location().get_repository_def()
