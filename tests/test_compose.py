@@ -40,6 +40,10 @@ def test_a_node_with_a_gpu_needs_no_secret_of_the_coordinator():
     assert needed == {"RR_POSTGRES", "RR_BROKER", "RR_VAULT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
 
+def test_every_process_reads_the_same_settings():
+    assert {tuple(file["path"] for file in service["env_file"]) for service in OURS.values()} == {("settings.env",)}
+
+
 @pytest.mark.parametrize("name", OURS)
 def test_commands_exist_with_these_options(name):
     program, *words = shlex.split(given(OURS[name]["command"]))

@@ -32,7 +32,7 @@ class GameRecord:
     swapped: bool
     players: tuple[str, ...]  # name of each agent
     player_hashes: tuple[str, ...]  # what each agent was, exactly; empty where nobody knows
-    generation: int  # champions before this game was made, -1 if there was none
+    generation: int  # number of the champion when this game was made, from 0; -1 before the first
     opening: int  # decisions made for the agents before they took over
     moves: NDArray[np.int64]
     phases: NDArray[np.int8]

@@ -264,7 +264,7 @@ class IdleSettings(Section):
 
 @dataclass(frozen=True)
 class AlertSettings(Section):
-    """Who hears of pauses, rollbacks and critical regressions."""
+    """Who hears of pauses, rollbacks, critical regressions, full disks and a second vault that is not whole."""
 
     to: Text = ""  # a URL that the text is posted to, or a command that gets it as its last word; empty: nobody
 
