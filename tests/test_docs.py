@@ -40,6 +40,7 @@ FILLED = {
     "NAME": "{game}",
     "CONFIG": HEX.key,
     "FILE...": "more.jsonl",
+    "tests/data/games.jsonl.gz": f"{ROOT}/tests/data/games.jsonl.gz",
     "A B": "data second",
 }
 # What takes long -> the same, short: only numbers differ.
@@ -146,7 +147,7 @@ NOT_RUN = {
     "dagster-daemon run -w WORKSPACE": (_CLUSTER, "test_cluster_says_who_works"),
     "rr-worker gpu": (_CLUSTER, "test_cluster_says_who_works"),
     "rr-worker cpu --slots 4": (_CLUSTER, "test_cluster_says_who_works"),
-    "RR_NODE__ROLE=trainer rr-worker gpu --gpu 0": (_CLUSTER, "test_cluster_says_who_works"),
+    "RR_NODE__ROLE=trainer rr-worker gpu --name gpu0 --gpu 0": (_CLUSTER, "test_cluster_says_who_works"),
     "RR_NODE__ROLE=ephemeral rr-worker gpu": (_CLUSTER, "test_cluster_says_who_works"),
     "docker compose -f dagster_home/compose.yaml --profile coordinator run --rm daemon dagster instance migrate": (
         _ELSEWHERE,
