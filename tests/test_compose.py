@@ -1,5 +1,6 @@
 """The files for real nodes: what they publish, which secrets they want from whom, and that their commands exist."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -38,6 +39,20 @@ def test_no_secret_is_written_down():
 def test_a_node_with_a_gpu_needs_no_secret_of_the_coordinator():
     needed = set(re.findall(r"(?<!\$)\$\{(\w+):\?", TEXT))
     assert needed == {"RR_POSTGRES", "RR_BROKER", "RR_VAULT", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+
+
+LOADED = """
+import sys
+sys.modules |= dict.fromkeys(("boto3", "flask", "flask_cors", "moto", "supervisor"))  # what there is no such module of
+from rr_assets.cluster import app
+app.load_everything()
+"""
+
+
+def test_a_worker_needs_nothing_of_a_trial():
+    environ = os.environ | {"RR_BROKER": "redis://127.0.0.1:6379/0"}
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", LOADED], env=environ, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_process_reads_the_same_settings():

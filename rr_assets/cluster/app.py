@@ -40,12 +40,11 @@ execute_job = create_execute_job_task(app)
 def load_everything() -> None:
     """Load the graph and import all of the engine, with as many threads as the environment says now."""
     config.reload_config()
-    graph = importlib.import_module("rr_assets")
-    graph.code_location().get_repository_def()
-    for package in (graph, rr_engine):
-        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            importlib.import_module(module.name)
-    importlib.import_module("pandas")  # by pyarrow, when it is first asked
+    importlib.import_module("rr_assets").code_location().get_repository_def()
+    for module in pkgutil.walk_packages(rr_engine.__path__, "rr_engine."):
+        importlib.import_module(module.name)
+    for late in ("rr_assets.cluster.database", "pandas"):  # imported by Dagster's instance, by pyarrow
+        importlib.import_module(late)
     gc.collect()
     gc.freeze()  # a run looks through what it made itself only, and what was loaded here stays shared
 

@@ -17,7 +17,6 @@ from aiohttp import ClientError as HttpError
 from botocore import exceptions as boto
 from botocore.loaders import Loader, create_loader
 from botocore.parsers import ResponseParserError
-from botocore.session import Session
 from s3fs import S3FileSystem
 
 from rr_engine.errors import TransferError, VaultError
@@ -40,17 +39,18 @@ class S3Backend(ObjectBackend):
     _faults = (OSError, boto.BotoCoreError, boto.ClientError, ResponseParserError, HttpError)
 
     def __init__(self, url: str, *, near: Path, settings: VaultSettings) -> None:
-        own = _profile_for(url, settings)
-        where = f"endpoint_url of profile {own['profile']}" if own else "AWS_ENDPOINT_URL"
-        self._account = f"profile {own['profile']}" if own else "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-        session = AioSession(profile=own.pop("profile", None))
+        found = entry_of(settings.profiles, url)
+        profile = found[1] if found else None
+        where = f"endpoint_url of profile {profile}" if found else "AWS_ENDPOINT_URL"
+        self._account = f"profile {profile}" if found else "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        session = AioSession(profile=profile)
         files = S3FileSystem(
-            **own,
+            **(_told_by(session, url) if found else {}),
             session=session,
             skip_instance_cache=True,  # whose keys and address might be those of an earlier environment
             use_listings_cache=False,
             config_kwargs={
-                **({"ignore_configured_endpoint_urls": True} if own else {}),
+                **({"ignore_configured_endpoint_urls": True} if found else {}),
                 "connect_timeout": settings.timeout_s,
                 "read_timeout": settings.timeout_s,
                 "retries": {"total_max_attempts": 1, "mode": "standard"},  # tries are counted in one place, `_transfer`
@@ -197,19 +197,16 @@ def _known(paths: str | None) -> Loader:
     return create_loader(paths)
 
 
-def _profile_for(url: str, settings: VaultSettings) -> dict[str, Any]:
-    """The words by which s3fs takes keys, address and region from the store's profile alone; none without one."""
-    found = entry_of(settings.profiles, url)
-    if found is None:
-        return {}
+def _told_by(session: AioSession, url: str) -> dict[str, Any]:
+    """The words by which s3fs takes address and region from the profile of `session` alone, as it does the keys."""
     try:
-        told = Session(profile=found[1]).get_scoped_config()
+        told = session.get_scoped_config()
     except boto.ProfileNotFound as error:
         raise VaultError(
             f"no way to {url}: {error}; vault.profiles names it, AWS's own files must tell of it"
         ) from None
     region = {"client_kwargs": {"region_name": told["region"]}} if "region" in told else {}
-    return {"profile": found[1], "endpoint_url": told.get("endpoint_url"), **region}
+    return {"endpoint_url": told.get("endpoint_url"), **region}
 
 
 def _answer(fault: Exception) -> tuple[str, int]:
