@@ -1,4 +1,11 @@
-"""How tests are given to several processes: each by itself, but for those that share what takes long to make."""
+"""What all tests share: how they are given to several processes, and a disk with room.
+
+Each test is given by itself, but for those that share what takes long to make.
+"""
+
+import shutil
+from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from xdist.remote import Producer
@@ -28,3 +35,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: next((at for place, at in places.items() if item.nodeid.startswith(place)), len(places))
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _room() -> Iterator[None]:
+    """However full the machine's own disk is; a test of a full one says so itself."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=100 << 30, used=50 << 30, free=50 << 30))
+        yield

@@ -82,7 +82,8 @@ class TestWhole:
         vault = Vault.open(f"s3://{bucket}/vault", settings=VaultSettings(part_mib=5))
         content = os.urandom((10 << 20) + 3)
         card = put(vault, content)
-        for damaged in (b"", content[:-1], content[:-1] + b"?", content + b"?", content[: 5 << 20]):
+        changed = content[:-1] + bytes([content[-1] ^ 1])
+        for damaged in (b"", content[:-1], changed, content + b"?", content[: 5 << 20]):
             by_hand(bucket, card.name, damaged)
             told = f"expected {card.sha256} with .* found"
             if len(damaged) > len(content):  # not read to its end
