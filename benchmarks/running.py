@@ -109,12 +109,12 @@ class Running:
         self.wait(self._is_at_rest, 240)
 
     def _is_at_rest(self) -> bool:
-        """Drop what is queued; says whether no run was under way."""
+        """Drop what is queued; says whether no run was under way, and no worker at one that has ended."""
         runs = self.instance.get_runs(dg.RunsFilter(statuses=list(UNDER_WAY)))
         for run in runs:
             if run.status is dg.DagsterRunStatus.QUEUED:
                 self.instance.report_run_canceled(run)  # should it begin just then, its worker lets it be
-        return not runs
+        return not runs and not any(node.runs for node in self.nodes())
 
     @property
     def workers(self) -> list[str]:
