@@ -109,12 +109,13 @@ class Running:
         self.wait(self._is_at_rest, 240)
 
     def _is_at_rest(self) -> bool:
-        """Drop what is queued; says whether no run was under way, and no worker at one that has ended."""
+        """Drop what is queued; says whether no worker was at a run, were it one that has ended, and none under way."""
+        busy = any(node.runs for node in self.nodes())  # asked first: an answer takes a second, in which runs begin
         runs = self.instance.get_runs(dg.RunsFilter(statuses=list(UNDER_WAY)))
         for run in runs:
             if run.status is dg.DagsterRunStatus.QUEUED:
                 self.instance.report_run_canceled(run)  # should it begin just then, its worker lets it be
-        return not runs and not any(node.runs for node in self.nodes())
+        return not runs and not busy
 
     @property
     def workers(self) -> list[str]:
